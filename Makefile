@@ -1,0 +1,37 @@
+# People and CI run the same targets. Packages that are missing are installed
+# with apt, as root or with sudo; packaging/needs.txt lists them with reasons.
+.PHONY: help run test check bench clean needs environments
+
+BENCH ?= short
+
+help:
+	@echo "make run      a private Postfix drifts and is corrected, in front of you"
+	@echo "make test     every test, in tiers, with a summary"
+	@echo "make check    ruff, mypy and shellcheck only"
+	@echo "make bench    the figures (BENCH=short or full)"
+	@echo "make clean    remove what the other targets made"
+
+run:
+	@bash packaging/install-needs.sh run build
+	@bash tests/environment.sh debian .venv-debian
+	@PYTHONPATH=tests/bed .venv-debian/bin/python tests/bed/demonstration.py
+
+test: environments
+	@bash tests/run-tiers.sh
+
+check: environments
+	@bash tests/run-tiers.sh check
+
+bench: environments
+	@.venv-debian/bin/python tests/bench/run.py $(BENCH)
+
+# The environment with today's releases needs PyPI; without it its tiers say so.
+environments: needs
+	@bash tests/environment.sh debian .venv-debian
+	@bash tests/environment.sh today .venv || echo "no environment with today's releases"
+
+needs:
+	@bash packaging/install-needs.sh run build test tiers
+
+clean:
+	@rm -rf .venv .venv-debian build || sudo rm -rf .venv .venv-debian build

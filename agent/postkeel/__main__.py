@@ -1,0 +1,7 @@
+"""`python3 -m postkeel`."""
+
+import sys
+
+from postkeel.cli import main
+
+sys.exit(main())

@@ -1,0 +1,84 @@
+"""`postkeel diff`: what enforce would change, with the rules beside each hunk."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+
+from postkeel.cli.opening import Opened, instances, looked, looking_round, open_all
+from postkeel.cli.render import Paint, print_json
+from postkeel.core.model import Plan
+from postkeel.postfix.editing import Texts, edit
+from postkeel.shell.round import unified
+
+
+def main(arguments: Namespace) -> int:
+    opened = open_all(arguments)
+    diffs = [(one, *_diff(opened, one)) for one in instances(arguments)]
+    if arguments.format == "json":
+        print_json(
+            instances=[
+                {
+                    "config_directory": directory,
+                    "changes": [change_data(plan, index) for index in range(len(plan.changes))],
+                    "diff": text,
+                }
+                for directory, plan, text in diffs
+            ]
+        )
+    else:
+        paint = Paint(arguments)
+        for _, _, text in diffs:
+            print("\n".join(_painted(text, paint)))
+    return 2 if any(text for _, _, text in diffs) else 0
+
+
+def _diff(opened: Opened, directory: str) -> tuple[Plan, str]:
+    seen = looked(looking_round(opened, directory))
+    instance = seen.instance(directory)
+    plan = seen.decision.plan
+    if instance is None or not plan.changes:
+        return plan, ""
+    before = Texts(main_cf=instance.main_cf, master_cf=instance.master_cf)
+    after = edit(before, (one.change for one in plan.changes))
+    text = unified(before, after)
+    located = text.replace("--- a/", f"--- {directory}/").replace("+++ b/", f"+++ {directory}/")
+    return plan, "\n".join(annotated(located, plan))
+
+
+def change_data(plan: Plan, index: int) -> dict[str, object]:
+    """One planned change for JSON: its kind, what it names, the rules that ask for it."""
+    planned = plan.changes[index]
+    change = planned.change
+    return {
+        "change": type(change).__name__,
+        "service": getattr(change, "service", None),
+        "parameter": change.name,
+        "value": getattr(change, "value", None),
+        "rules": list(planned.rules),
+    }
+
+
+def annotated(text: str, plan: Plan) -> Iterator[str]:
+    """The diff with each hunk's header naming the rules whose parameters it touches."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if not line.startswith("@@"):
+            yield line
+            continue
+        hunk = []
+        for one in lines[number + 1 :]:
+            if one.startswith(("@@", "---")):
+                break
+            hunk.append(one)
+        touched = " ".join(one[1:] for one in hunk if one.startswith(("+", "-")))
+        rules = [rule for one in plan.changes if one.change.name in touched for rule in one.rules]
+        yield f"{line} {', '.join(dict.fromkeys(rules))}"
+
+
+def _painted(text: str, paint: Paint) -> Iterator[str]:
+    styles = {"+": "good", "-": "error", "@": "info"}
+    for line in text.splitlines():
+        shown = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        style = styles.get(shown[:1])
+        yield paint(style, shown) if style else shown

@@ -1,0 +1,54 @@
+"""`postkeel enforce`: one round now."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from postkeel.cli.check import pending
+from postkeel.cli.opening import acting_round, instances, looking_round, open_all
+from postkeel.cli.render import Paint, finding_lines, print_json
+from postkeel.contract import Outcome, Report
+from postkeel.core.errors import PostkeelError
+from postkeel.core.report_json import report_to_data
+
+_BROKEN = (Outcome.FAILED, Outcome.REVERTED)
+
+
+def main(arguments: Namespace) -> int:
+    opened = open_all(arguments)
+    reports = []
+    for directory in instances(arguments):
+        start = looking_round if arguments.dry_run else acting_round
+        report = start(opened, directory).run(act=not arguments.dry_run)
+        if report.outcome is Outcome.FAILED and not report.judged:
+            raise PostkeelError("\n".join(report.problems))
+        reports.append(report)
+        if not arguments.dry_run:
+            opened.registry.deliver(report, [])
+    if arguments.format == "json":
+        print_json(instances=[report_to_data(one) for one in reports])
+    else:
+        paint = Paint(arguments)
+        for report in reports:
+            print_report(report, paint)
+    if any(one.outcome in _BROKEN for one in reports):
+        return 1
+    return 2 if any(pending(one.judged) for one in reports) else 0
+
+
+def print_report(report: Report, paint: Paint) -> None:
+    """A round for a person."""
+    style = {Outcome.CLEAN: "good", Outcome.FIXED: "good"}.get(report.outcome, "error")
+    milliseconds = report.seconds * 1000
+    print(
+        f"{report.instance}: {paint(style, report.outcome.value)}"
+        f" ({len(report.judged)} findings, {milliseconds:.0f} ms)"
+    )
+    for one in report.judged:
+        note = f": {one.outcome.value}" + (f" ({one.reason})" if one.reason else "")
+        for line in finding_lines(one.finding, paint, note):
+            print(line)
+    for line in report.proof:
+        print(f"  proved    {line}")
+    for problem in report.problems:
+        print(f"  {paint('warning', 'problem ')}  {problem}")

@@ -1,0 +1,104 @@
+"""`postkeel explain`: why a rule or parameter matters, and what is wanted here."""
+
+from __future__ import annotations
+
+import textwrap
+from argparse import Namespace
+
+from postkeel.cli.opening import instances, open_all
+from postkeel.cli.render import print_json
+from postkeel.contract import Need
+from postkeel.core.errors import PostkeelError
+from postkeel.core.profile import Profile, ProfileRule
+from postkeel.postfix.instance import Instance, parse_version
+from postkeel.registry import Registry
+
+
+def main(arguments: Namespace) -> int:
+    opened = open_all(arguments)
+    profile = opened.profiles.get(opened.configuration.profile)
+    rules = [one for one in profile.rules if arguments.topic in (one.id, *one.parameters)]
+    coded = [
+        one
+        for plugin in opened.registry.plugins
+        for one in plugin.card.rules
+        if one.id == arguments.topic
+    ]
+    if not rules and not coded:
+        raise PostkeelError(_nothing(arguments.topic, profile))
+    version = _version(arguments, opened.registry)
+    if arguments.format == "json":
+        print_json(
+            profile=profile.name,
+            rules=[_data(one, version) for one in rules]
+            + [
+                {"rule": one.id, "why": one.why, "references": list(one.references)}
+                for one in coded
+            ],
+        )
+        return 0
+    for rule in rules:
+        _print(rule, profile, version)
+    for one in coded:
+        print(f"{one.id}\n{_wrapped(one.why)}\n  see: {'; '.join(one.references)}")
+    return 0
+
+
+def _version(arguments: Namespace, registry: Registry) -> str:
+    """The first instance's Postfix version; empty where there is no Postfix to ask."""
+    try:
+        directory = instances(arguments)[0]
+    except PostkeelError:
+        return ""
+    need = Need(kind="postfix", subject=directory)
+    fact = registry.gather([need], [])[need]
+    return fact.version if isinstance(fact, Instance) else ""
+
+
+def _nothing(topic: str, profile: Profile) -> str:
+    import difflib
+
+    names = {name for one in profile.rules for name in (one.id, *one.parameters)}
+    close = difflib.get_close_matches(topic, names, n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"profile {profile.name} has no rule or parameter {topic!r}{hint}"
+
+
+def _values(rule: ProfileRule) -> list[tuple[str, str]]:
+    return [(one.postfix.text or "every version", one.text) for one in rule.values]
+
+
+def _data(rule: ProfileRule, version: str) -> dict[str, object]:
+    return {
+        "rule": rule.id,
+        "parameters": list(rule.parameters),
+        "services": [one.value for one in rule.services],
+        "comparison": rule.comparison,
+        "wanted": list(rule.wanted),
+        "here": rule.value(parse_version(version)) if version else None,
+        "values": [{"postfix": condition, "is": text} for condition, text in _values(rule)],
+        "severity": rule.severity.value,
+        "why": rule.why,
+        "references": list(rule.references),
+    }
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 88, initial_indent="  ", subsequent_indent="  ")
+
+
+def _print(rule: ProfileRule, profile: Profile, version: str) -> None:
+    print(f"{rule.id} ({rule.severity.value}, profile {profile.name})")
+    print(_wrapped(rule.why))
+    print(f"  parameters: {', '.join(rule.parameters)}")
+    print(f"  services: {', '.join(one.value for one in rule.services)}")
+    print(f"  comparison: {rule.comparison} {', '.join(rule.wanted)}".rstrip())
+    if version and rule.postfix.includes(parse_version(version)):
+        value = rule.value(parse_version(version))
+        print(f"  written here, Postfix {version}: {'(nothing)' if value is None else value!r}")
+    elif version:
+        print(f"  does not apply to Postfix {version}, only to {rule.postfix.text}")
+    else:
+        for condition, text in _values(rule):
+            print(f"  written for Postfix {condition}: {text!r}")
+    print(f"  see: {'; '.join(rule.references)}")

@@ -1,0 +1,48 @@
+"""`postkeel history`: every drift with its cause, before and after."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+
+from postkeel.cli.opening import open_configuration
+from postkeel.cli.render import Paint, print_json
+from postkeel.contract import Outcome, Report
+from postkeel.core.report_json import report_to_data
+from postkeel.core.text import one_line
+from postkeel.shell.history import History
+
+
+def main(arguments: Namespace) -> int:
+    configuration, _ = open_configuration(arguments)
+    directory = arguments.config_directory
+    with History(configuration.state_directory, read_only=True) as history:
+        reports = history.reports(
+            instance=os.path.abspath(directory) if directory else None, limit=arguments.limit
+        )
+    if arguments.format == "json":
+        print_json(reports=[report_to_data(one) for one in reports])
+        return 0
+    paint = Paint(arguments)
+    for report in reversed(reports):
+        _print(report, paint)
+    if not reports:
+        print("nothing has happened yet")
+    return 0
+
+
+def _print(report: Report, paint: Paint) -> None:
+    good = report.outcome in (Outcome.CLEAN, Outcome.FIXED, Outcome.WAIVED)
+    print(
+        f"{report.event.time:%Y-%m-%d %H:%M:%S} UTC  {report.instance}"
+        f"  {paint('good' if good else 'error', report.outcome.value)}  {one_line(report.cause)}"
+    )
+    for one in report.judged:
+        finding = one.finding
+        print(
+            f"    {one.outcome.value:<9} {finding.rule}: {one_line(finding.parameter)} at"
+            f" {finding.where} was {one_line(finding.effective, 120)!r},"
+            f" wanted {one_line(finding.wanted, 120)!r}"
+        )
+    for line in (*report.proof, *report.problems):
+        print(f"    {one_line(line, 400)}")

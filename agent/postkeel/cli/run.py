@@ -1,0 +1,35 @@
+"""`postkeel run`: the agent, in the foreground."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from argparse import Namespace
+
+from postkeel.cli.enforce import print_report
+from postkeel.cli.opening import instances, open_all
+from postkeel.cli.render import Paint
+from postkeel.contract import Report
+from postkeel.shell.agent import Agent, Guarding
+from postkeel.shell.notify import Notifier
+
+
+def main(arguments: Namespace) -> int:
+    gc.enable()
+    paint = Paint(arguments)
+
+    def load() -> Guarding:
+        opened = open_all(arguments)
+        return Guarding(
+            configuration=opened.configuration,
+            registry=opened.registry,
+            instances=instances(arguments),
+        )
+
+    def say(report: Report) -> None:
+        if sys.stdout.isatty():
+            print_report(report, paint)
+
+    Agent(load, say, Notifier(os.environ)).run()
+    return 0

@@ -1,0 +1,201 @@
+"""The public contract: all that a plugin of postkeel may import, with `postkeel.postfix`.
+
+A plugin is a module or object with functions marked `@hookimpl`, found by the
+entry-point group `postkeel.plugins`:
+
+    [project.entry-points."postkeel.plugins"]
+    banner = "banner_plugin"
+
+Each plugin is called alone and guarded: an exception or a missed deadline is
+counted against it and named in the report, and does not reach the others.
+After three in a row the plugin is set aside until the agent is reloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from postkeel.core.model import (
+    Absent,
+    Change,
+    Depth,
+    Event,
+    EventKind,
+    Facts,
+    Finding,
+    Judged,
+    Need,
+    Outcome,
+    Plan,
+    RemoveOverride,
+    RemoveParameter,
+    Report,
+    SetOverride,
+    SetParameter,
+    Severity,
+    Side,
+)
+from postkeel.core.profile import Profile, ProfileRule
+from postkeel.core.text import one_line
+from postkeel.deferred import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+    def hookspec(function: F) -> F: ...
+    def hookimpl(function: F) -> F: ...
+
+else:
+    hookspec = pluggy.HookspecMarker("postkeel")
+    hookimpl = pluggy.HookimplMarker("postkeel")
+
+__all__ = [
+    "Absent",
+    "Card",
+    "Change",
+    "Depth",
+    "Event",
+    "EventKind",
+    "Facts",
+    "Finding",
+    "Interest",
+    "Judged",
+    "Need",
+    "Option",
+    "Options",
+    "Outcome",
+    "Plan",
+    "Profile",
+    "ProfileRule",
+    "RemoveOverride",
+    "RemoveParameter",
+    "Report",
+    "Rule",
+    "SetOverride",
+    "SetParameter",
+    "Severity",
+    "Side",
+    "Timer",
+    "hookimpl",
+    "hookspec",
+    "keel_card",
+    "keel_deliver",
+    "keel_gather",
+    "keel_interests",
+    "keel_observe",
+    "one_line",
+]
+
+Options = Mapping[str, object]
+"""A plugin's `[plugins.NAME]`, checked against its card, defaults filled in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One key of `[plugins.NAME]`: its type is that of `default`; `help` is one line."""
+
+    name: str
+    default: str | int | bool | tuple[str, ...]
+    help: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A requirement that lives in code, not in a profile: id, rationale, references."""
+
+    id: str
+    why: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Who a plugin is."""
+
+    name: str
+    summary: str
+    side: Side
+    options: tuple[Option, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """Wake me every so many seconds, later by up to `splay` seconds, drawn anew each time."""
+
+    name: str
+    every: float
+    splay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """What wakes a plugin, and the facts that it then needs.
+
+    `paths` are absolute names of files; each one's directory is watched, so a
+    file that is replaced, renamed away or not there yet is seen all the same.
+    """
+
+    paths: tuple[str, ...] = ()
+    timers: tuple[Timer, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+@hookspec
+def keel_card() -> Card:
+    """Say who you are: name, summary, side, options, rules.
+
+    Diagnostics: a card that cannot be had, or that names an option or rule
+    twice, has the plugin listed as rejected with the reason.
+    Security: called once, before anything of the host is known.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def keel_interests(instance: str, options: Options, facts: Facts) -> Interest:
+    """Say what should wake you for this instance and which facts you need.
+
+    instance: configuration directory, absolute.
+    facts: empty at first; after each round, what that round gathered, so that
+    paths which the configuration names can be watched too. Pure.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def keel_gather(need: Need) -> object | None:
+    """Turn a need into a fact; None when it is not yours to answer.
+
+    The first plugin that knows the need answers. May do I/O: runs in a thread
+    with a deadline of ten seconds. Return `Absent(reason=...)` for a fact that
+    cannot be had; raise only for a defect of your own.
+    Security: whatever you read may have been written by a stranger.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def keel_observe(event: Event, instance: str, facts: Facts, options: Options) -> Iterable[Finding]:
+    """Judge the facts: findings, each with its remedy where there is a safe one.
+
+    Deterministic in its arguments: no clock (use `event.time`), file, network
+    or log. Called again with fresh facts after a correction.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def keel_deliver(report: Report, options: Options) -> None:
+    """Hand a report on. May do I/O: runs in a thread with a deadline of five seconds.
+
+    Diagnostics: a failure is counted and the same report is offered again
+    later, so deliver must stand being called twice for one report.
+    Security: texts in a report may hold what strangers wrote; escape for where they go.
+    """
+    raise NotImplementedError

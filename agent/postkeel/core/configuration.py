@@ -1,0 +1,232 @@
+"""postkeel.toml as values. Everything has a default: an empty file is valid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from postkeel.core.document import Document
+from postkeel.core.errors import ConfigurationError, Problem
+from postkeel.core.model import Finding, Mode, Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """When two writers fight: this many corrections of one rule within these seconds."""
+
+    corrections: int = 3
+    seconds: int = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one instance is held at, and whether drift is corrected."""
+
+    mode: Mode
+    profile: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """All of postkeel.toml and conf.d, merged. Directories are absolute paths.
+
+    `plugins` are the raw `[plugins.NAME]` tables: the registry checks them
+    against each plugin's card. `documents` are the files, in reading order.
+    """
+
+    mode: Mode = Mode.ENFORCE
+    profile: str = "intermediate"
+    state_directory: str = "/var/lib/postkeel"
+    runtime_directory: str = "/run/postkeel"
+    plugin_directory: str = ""
+    contest: Contest = Contest()
+    instances: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    plugins: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+    documents: tuple[Document, ...] = ()
+
+    def settings(self, instance: str) -> Settings:
+        own = self.instances.get(instance, {})
+        return Settings(
+            mode=Mode(own.get("mode", self.mode)), profile=own.get("profile", self.profile)
+        )
+
+    def problem(self, message: str, *keys: str) -> Problem:
+        """A problem located in the file that sets this key last."""
+        for document in reversed(self.documents):
+            found = document.problem(message, *keys)
+            if found.line:
+                return found
+        return Problem(file="postkeel.toml", line=0, message=message)
+
+
+def waiver_for(finding: Finding, waivers: Iterable[Waiver], today: date) -> Waiver | None:
+    """The waiver in force that covers a finding."""
+    for waiver in waivers:
+        if (
+            waiver.rule == finding.rule
+            and waiver.service in (None, finding.service)
+            and waiver.parameter in (None, finding.parameter)
+            and today <= waiver.until
+        ):
+            return waiver
+    return None
+
+
+def read_configuration(documents: Iterable[Document]) -> Configuration:
+    """One configuration from the main file and the drop-ins, later files winning.
+
+    Errors: ConfigurationError with file and line for each unknown key, wrong
+    type or value, all of them at once.
+    """
+    reader = _Reader()
+    read = tuple(documents)
+    for document in read:
+        reader.read(document)
+    if reader.problems:
+        raise ConfigurationError(*reader.problems)
+    return Configuration(
+        **reader.top,
+        contest=Contest(**reader.contest),
+        instances=reader.instances,
+        plugins=reader.plugins,
+        waivers=tuple(reader.waivers),
+        documents=read,
+    )
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError("must be an absolute path")
+    return value
+
+
+def _optional_directory(value: object) -> str:
+    return "" if value == "" else _directory(value)
+
+
+def _mode(value: object) -> Mode:
+    if value not in tuple(one.value for one in Mode):
+        raise ValueError('must be "enforce" or "audit"')
+    return Mode(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be a text that is not empty")
+    return value
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("must be a whole number from 1")
+    return value
+
+
+def _day(value: object) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise ValueError("must be a date such as 2027-01-31")  # noqa: TRY004  collected above
+    return value
+
+
+_Take = Callable[[object], object]
+
+_TOP: Mapping[str, _Take] = {
+    "mode": _mode,
+    "profile": _text,
+    "state_directory": _directory,
+    "runtime_directory": _directory,
+    "plugin_directory": _optional_directory,
+}
+_INSTANCE: Mapping[str, _Take] = {"mode": lambda value: _mode(value).value, "profile": _text}
+_CONTEST: Mapping[str, _Take] = {"corrections": _count, "seconds": _count}
+_WAIVER: Mapping[str, _Take] = {
+    "rule": _text,
+    "reason": _text,
+    "owner": _text,
+    "until": _day,
+    "service": _text,
+    "parameter": _text,
+}
+_WAIVER_REQUIRED = ("rule", "reason", "owner", "until")
+_TABLES = ("instance", "plugins", "contest", "waiver")
+
+
+class _Reader:
+    """Merges documents and collects what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.top: dict[str, Any] = {}
+        self.contest: dict[str, Any] = {}
+        self.instances: dict[str, dict[str, Any]] = {}
+        self.plugins: dict[str, dict[str, object]] = {}
+        self.waivers: list[Waiver] = []
+
+    def read(self, document: Document) -> None:
+        plain = {key: one for key, one in document.data.items() if key not in _TABLES}
+        self.top.update(self.take(document, plain, _TOP))
+        contest = self.table(document, document.data.get("contest", {}), "contest")
+        self.contest.update(self.take(document, contest, _CONTEST, "contest"))
+        for name, table in self.table(
+            document, document.data.get("instance", {}), "instance"
+        ).items():
+            if not name.startswith("/"):
+                self.complain(document, "an instance is named by its directory", "instance", name)
+            own = self.table(document, table, "instance", name)
+            taken = self.take(document, own, _INSTANCE, "instance", name)
+            self.instances.setdefault(name, {}).update(taken)
+        for name, table in self.table(
+            document, document.data.get("plugins", {}), "plugins"
+        ).items():
+            self.plugins.setdefault(name, {}).update(self.table(document, table, "plugins", name))
+        self.read_waivers(document)
+
+    def read_waivers(self, document: Document) -> None:
+        tables = document.data.get("waiver", [])
+        if not isinstance(tables, list):
+            self.complain(document, "waivers are written as [[waiver]]", "waiver")
+            return
+        for nth, table in enumerate(tables):
+            before = len(self.problems)
+            own = self.table(document, table, "waiver")
+            taken = self.take(document, own, _WAIVER, "waiver", nth=nth)
+            for key in _WAIVER_REQUIRED:
+                if key not in own:
+                    message = f"a waiver needs {key!r}: who waives what, why, and until when"
+                    self.problems.append(document.problem(message, "waiver", nth=nth))
+            if len(self.problems) == before:
+                self.waivers.append(Waiver(**taken))
+
+    def table(self, document: Document, value: object, *keys: str) -> Mapping[str, object]:
+        if isinstance(value, dict):
+            return value
+        self.complain(document, f"must be a table: [{'.'.join(keys)}]", *keys)
+        return {}
+
+    def take(
+        self,
+        document: Document,
+        table: Mapping[str, object],
+        known: Mapping[str, _Take],
+        *path: str,
+        nth: int = 0,
+    ) -> dict[str, Any]:
+        taken: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in known:
+                names = ", ".join((*known, *(() if path else _TABLES)))
+                message = f"unknown key {key!r}; known here are: {names}"
+                self.problems.append(document.problem(message, *path, key, nth=nth))
+                continue
+            try:
+                taken[key] = known[key](value)
+            except ValueError as error:
+                message = f"{key!r} {error}, not {value!r}"
+                self.problems.append(document.problem(message, *path, key, nth=nth))
+        return taken
+
+    def complain(self, document: Document, message: str, *keys: str) -> None:
+        self.problems.append(document.problem(message, *keys))

@@ -1,0 +1,241 @@
+"""The words of postkeel as values: event, fact, finding, change, plan, report.
+
+All are frozen and compared by content, so a round can be replayed and two
+plans held against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Union
+
+
+class Severity(str, Enum):
+    """How bad a finding is; `compliant` hangs on errors alone."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Depth(str, Enum):
+    """Where a finding was seen: in the files, in a service, or on the wire."""
+
+    DECLARED = "declared"
+    EFFECTIVE = "effective"
+    OBSERVED = "observed"
+
+
+class Side(str, Enum):
+    """Which of the two processes runs a plugin: root, or the unprivileged one."""
+
+    ROOT = "root"
+    MONITOR = "monitor"
+
+
+class Mode(str, Enum):
+    """Whether drift is corrected or only reported."""
+
+    ENFORCE = "enforce"
+    AUDIT = "audit"
+
+
+class Outcome(str, Enum):
+    """What became of a finding, and of a round: the worst of its findings."""
+
+    CLEAN = "clean"
+    WAIVED = "waived"
+    FIXED = "fixed"
+    AUDITED = "audited"
+    HELD = "held"
+    CONTESTED = "contested"
+    REVERTED = "reverted"
+    FAILED = "failed"
+
+
+class EventKind(str, Enum):
+    """Why a round is run."""
+
+    STARTED = "started"
+    PATHS_CHANGED = "paths changed"
+    TIMER = "timer due"
+    REQUESTED = "requested"
+    APPLIED = "applied"
+
+
+class Activation(str, Enum):
+    """What makes a plan's changes take effect in the running Postfix."""
+
+    NONE = "none"
+    RELOAD = "reload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened to one instance; `time` is aware, in UTC."""
+
+    kind: EventKind
+    instance: str
+    time: datetime
+    detail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A fact that is wanted: its kind, and the thing it is about.
+
+    Kinds that the agent itself answers: "postfix" (an `Instance`; subject is
+    the configuration directory), "profile" (a `Profile`; same subject) and
+    "handshakes" (a tuple of `Handshake`; same subject).
+    """
+
+    kind: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A fact that could not be had, with the reason an administrator can act on."""
+
+    reason: str
+
+
+Facts = Mapping[Need, object]
+"""What is known at one moment; a need nobody could meet maps to `Absent`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetParameter:
+    """Give a main.cf parameter this value."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveParameter:
+    """Take every line that sets this parameter out of main.cf."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOverride:
+    """Give a master.cf service ("submission/inet") this `-o name=value`."""
+
+    service: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveOverride:
+    """Take every `-o name=...` of this parameter out of a master.cf service."""
+
+    service: str
+    name: str
+
+
+Change = Union[SetParameter, RemoveParameter, SetOverride, RemoveOverride]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something is wrong; with a remedy it is a drift.
+
+    `service` is None for main.cf as a whole, else a master.cf service such as
+    "submission/inet". `where` is "main.cf:LINE", "master.cf:LINE" or "default".
+    `effective` and `wanted` are values as an administrator would write them.
+    """
+
+    rule: str
+    severity: Severity
+    depth: Depth
+    parameter: str
+    where: str
+    effective: str
+    wanted: str
+    why: str
+    service: str | None = None
+    remedy: tuple[Change, ...] = ()
+
+    @property
+    def subject(self) -> tuple[str, str | None, str]:
+        """What the finding is about, alike in every round: rule, service, parameter."""
+        return (self.rule, self.service, self.parameter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChange:
+    """One edit and the rules that ask for it."""
+
+    change: Change
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Edits in order, no two of them to the same place, and how they take effect."""
+
+    changes: tuple[PlannedChange, ...] = ()
+
+    @property
+    def activation(self) -> Activation:
+        return Activation.RELOAD if self.changes else Activation.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """This rule does not apply here: why, who says so, until which day (inclusive).
+
+    A `service` or `parameter` of None means every one.
+    """
+
+    rule: str
+    reason: str
+    owner: str
+    until: date
+    service: str | None = None
+    parameter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Do not correct this instance until then; None is until released."""
+
+    instance: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A finding, what became of it, and why, when that needs saying."""
+
+    finding: Finding
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The record of one round. `seconds` is the time it took, by a steady clock.
+
+    `problems` are facts that could not be had and plugins that failed; `proof`
+    is what was observed after a correction, one sentence a service.
+    """
+
+    instance: str
+    event: Event
+    outcome: Outcome
+    judged: tuple[Judged, ...]
+    plan: Plan
+    seconds: float
+    cause: str = ""
+    problems: tuple[str, ...] = ()
+    proof: tuple[str, ...] = ()
+    diff: str = ""

@@ -1,0 +1,190 @@
+"""Reports as JSON data and back: `data_to_report(report_to_data(x)) == x`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import assert_never
+
+from postkeel.core.model import (
+    Change,
+    Depth,
+    Event,
+    EventKind,
+    Finding,
+    Judged,
+    Outcome,
+    Plan,
+    PlannedChange,
+    RemoveOverride,
+    RemoveParameter,
+    Report,
+    SetOverride,
+    SetParameter,
+    Severity,
+)
+
+Data = dict[str, object]
+
+
+def says_something(report: Report) -> bool:
+    """Whether the report is worth keeping: a timer that found all as wanted is not."""
+    asked = report.event.kind in (EventKind.STARTED, EventKind.REQUESTED)
+    told = bool(report.plan.changes or report.problems)
+    return asked or told or report.outcome is not Outcome.CLEAN
+
+
+def report_to_data(report: Report) -> Data:
+    """Only texts, numbers, lists and dictionaries; keys as in the model."""
+    return {
+        "instance": report.instance,
+        "event": _event_data(report.event),
+        "outcome": report.outcome.value,
+        "judged": [_judged_data(one) for one in report.judged],
+        "plan": [
+            {"change": _change_data(one.change), "rules": list(one.rules)}
+            for one in report.plan.changes
+        ],
+        "seconds": report.seconds,
+        "cause": report.cause,
+        "problems": list(report.problems),
+        "proof": list(report.proof),
+        "diff": report.diff,
+    }
+
+
+def data_to_report(data: object) -> Report:
+    """The report again. ValueError for data that `report_to_data` does not make."""
+    try:
+        return _report(_table(data))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a report: {error}") from error
+
+
+def _event_data(event: Event) -> Data:
+    return {
+        "kind": event.kind.value,
+        "instance": event.instance,
+        "time": event.time.isoformat(),
+        "detail": list(event.detail),
+    }
+
+
+def _judged_data(judged: Judged) -> Data:
+    finding = judged.finding
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "depth": finding.depth.value,
+        "service": finding.service,
+        "parameter": finding.parameter,
+        "where": finding.where,
+        "effective": finding.effective,
+        "wanted": finding.wanted,
+        "why": finding.why,
+        "remedy": [_change_data(one) for one in finding.remedy],
+        "outcome": judged.outcome.value,
+        "reason": judged.reason,
+    }
+
+
+def _change_data(change: Change) -> Data:
+    match change:
+        case SetParameter(name=name, value=value):
+            return {"do": "set parameter", "name": name, "value": value}
+        case RemoveParameter(name=name):
+            return {"do": "remove parameter", "name": name}
+        case SetOverride(service=service, name=name, value=value):
+            return {"do": "set override", "service": service, "name": name, "value": value}
+        case RemoveOverride(service=service, name=name):
+            return {"do": "remove override", "service": service, "name": name}
+        case _:
+            assert_never(change)
+
+
+def _report(data: Mapping[str, object]) -> Report:
+    seconds = data["seconds"]
+    if not isinstance(seconds, int | float):
+        raise TypeError("seconds")
+    planned = [_table(one) for one in _list(data["plan"])]
+    return Report(
+        instance=_text(data["instance"]),
+        event=_event(_table(data["event"])),
+        outcome=Outcome(data["outcome"]),
+        judged=tuple(_judged(_table(one)) for one in _list(data["judged"])),
+        plan=Plan(
+            changes=tuple(
+                PlannedChange(change=_change(_table(one["change"])), rules=_texts(one["rules"]))
+                for one in planned
+            )
+        ),
+        seconds=float(seconds),
+        cause=_text(data["cause"]),
+        problems=_texts(data["problems"]),
+        proof=_texts(data["proof"]),
+        diff=_text(data["diff"]),
+    )
+
+
+def _event(data: Mapping[str, object]) -> Event:
+    return Event(
+        kind=EventKind(data["kind"]),
+        instance=_text(data["instance"]),
+        time=datetime.fromisoformat(_text(data["time"])),
+        detail=_texts(data["detail"]),
+    )
+
+
+def _judged(data: Mapping[str, object]) -> Judged:
+    service = data["service"]
+    finding = Finding(
+        rule=_text(data["rule"]),
+        severity=Severity(data["severity"]),
+        depth=Depth(data["depth"]),
+        service=None if service is None else _text(service),
+        parameter=_text(data["parameter"]),
+        where=_text(data["where"]),
+        effective=_text(data["effective"]),
+        wanted=_text(data["wanted"]),
+        why=_text(data["why"]),
+        remedy=tuple(_change(_table(one)) for one in _list(data["remedy"])),
+    )
+    return Judged(finding=finding, outcome=Outcome(data["outcome"]), reason=_text(data["reason"]))
+
+
+def _change(data: Mapping[str, object]) -> Change:
+    name = _text(data["name"])
+    match data["do"]:
+        case "set parameter":
+            return SetParameter(name=name, value=_text(data["value"]))
+        case "remove parameter":
+            return RemoveParameter(name=name)
+        case "set override":
+            service = _text(data["service"])
+            return SetOverride(service=service, name=name, value=_text(data["value"]))
+        case "remove override":
+            return RemoveOverride(service=_text(data["service"]), name=name)
+        case other:
+            raise ValueError(f"not a change: {other!r}")
+
+
+def _table(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError("not a table")
+    return value
+
+
+def _list(value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_text(one) for one in _list(value))

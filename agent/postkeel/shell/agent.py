@@ -1,0 +1,281 @@
+"""The long-running agent: sources in, one round at a time, reports out.
+
+Everything happens in the loop's thread. Between events the process sleeps in
+one system call.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from postkeel import __version__
+from postkeel.contract import Event, EventKind, Facts, Outcome, Report
+from postkeel.core.configuration import Configuration
+from postkeel.core.errors import PostkeelError
+from postkeel.core.text import one_line
+from postkeel.postfix.instance import Instance
+from postkeel.registry import Registry
+from postkeel.shell.instance_lock import InstanceLock
+from postkeel.shell.loop import Loop
+from postkeel.shell.memory import HostMemory
+from postkeel.shell.notify import Notifier
+from postkeel.shell.round import Round
+from postkeel.shell.status_file import AgentStatus, InstanceStatus, remove_status, write_status
+from postkeel.shell.watch import Watcher
+
+RETRY_SECONDS = 60.0
+UNDELIVERED_AT_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarding:
+    """What the agent works with until the next reload, built whole or not at all."""
+
+    configuration: Configuration
+    registry: Registry
+    instances: tuple[str, ...]
+
+
+class Agent:
+    """Guards the instances until it is told to stop.
+
+    load: builds configuration, plugins and instances; called at the start and
+    for each SIGHUP, when a PostkeelError of its keeps what was there before.
+    """
+
+    def __init__(
+        self, load: Callable[[], Guarding], say: Callable[[Report], None], notifier: Notifier
+    ) -> None:
+        self._load = load
+        self._say = say
+        self._notifier = notifier
+        self._loop = Loop(on_error=self._complain, after_each=notifier.alive)
+        self._watcher = Watcher(self._loop, self._changed)
+        self._locks: dict[str, InstanceLock] = {}
+        self._paths: dict[str, frozenset[str]] = {}
+        self._settled: dict[str, Instance] = {}
+        self._last: dict[str, Report] = {}
+        self._undelivered: deque[tuple[Report, list[str]]] = deque(maxlen=UNDELIVERED_AT_MOST)
+        self._guarding = load()
+        self._memory = HostMemory(self._guarding.configuration)
+        self._since = datetime.now(UTC)
+
+    def run(self) -> None:
+        """Guard until SIGTERM or SIGINT.
+
+        Errors: PostkeelError when another agent guards one of the instances.
+        """
+        try:
+            self._take(self._guarding)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.on_signal(number, self._loop.stop)
+            self._loop.on_signal(signal.SIGHUP, self.reload)
+            if self._notifier.alive_every:
+                self._loop.repeat("watchdog", lambda: None, every=self._notifier.alive_every)
+            self._begin()
+            # What is loaded now stays; the collector need not walk it again.
+            gc.collect()
+            gc.freeze()
+            self._loop.run_until_stopped()
+        finally:
+            self._notifier.stopping()
+            self._watcher.close()
+            self._loop.close()
+            for lock in self._locks.values():
+                lock.close()
+            remove_status(self._guarding.configuration.runtime_directory)
+
+    def reload(self) -> None:
+        """Read the configuration again; a bad one changes nothing but the status."""
+        self._notifier.reloading()
+        try:
+            guarding = self._load()
+            self._take(guarding)
+        except PostkeelError as error:
+            self._complain(error, "configuration not reloaded, the previous one stays: ")
+            self._notifier.ready(f"configuration not reloaded: {error}")
+            return
+        for name in [name for name in self._loop.due_times() if name.startswith("/")]:
+            self._loop.cancel(name)
+        self._guarding = guarding
+        self._memory.history.close()
+        self._memory = HostMemory(guarding.configuration)
+        self._begin()
+
+    def _take(self, guarding: Guarding) -> None:
+        """Hold each instance's lock, all or none, and let go of those no longer guarded."""
+        taken: dict[str, InstanceLock] = {}
+        try:
+            for directory in guarding.instances:
+                if directory not in self._locks:
+                    taken[directory] = InstanceLock(directory)
+        except PostkeelError:
+            for lock in taken.values():
+                lock.close()
+            raise
+        self._locks.update(taken)
+        for directory in [one for one in self._locks if one not in guarding.instances]:
+            self._locks.pop(directory).close()
+            for known in (self._paths, self._settled, self._last):
+                known.pop(directory, None)
+
+    def _begin(self) -> None:
+        for directory in self._guarding.instances:
+            self._attend(directory, {})
+            self._round(EventKind.STARTED, directory)
+        self._notifier.ready(self._summary())
+
+    def _attend(self, directory: str, facts: Facts) -> None:
+        """Watch and time what the plugins ask for, knowing these facts."""
+        problems: list[str] = []
+        paths: set[str] = {self._memory.holds.path}
+        for plugin, interest in self._guarding.registry.interests(directory, facts, problems):
+            paths.update(interest.paths)
+            for timer in interest.timers:
+                name = f"{directory} {plugin.name} {timer.name}"
+                self._loop.repeat(
+                    name,
+                    lambda name=timer.name: self._round(EventKind.TIMER, directory, name),  # type: ignore[misc]
+                    every=timer.every,
+                    splay=timer.splay,
+                )
+        self._paths[directory] = frozenset(paths)
+        self._watcher.set_paths(frozenset().union(*self._paths.values()))
+
+    def _changed(self, paths: frozenset[str]) -> None:
+        for directory, watched in self._paths.items():
+            mine = sorted(paths & watched)
+            if mine and not self._is_own_write(directory, mine):
+                self._round(EventKind.PATHS_CHANGED, directory, *mine)
+
+    def _is_own_write(self, directory: str, paths: list[str]) -> bool:
+        """Whether main.cf and master.cf hold what the last round left: known by content, not time."""
+        settled = self._settled.get(directory)
+        texts = (
+            {}
+            if settled is None
+            else {
+                os.path.join(directory, "main.cf"): settled.main_cf,
+                os.path.join(directory, "master.cf"): settled.master_cf,
+            }
+        )
+        return all(path in texts and _holds(path, texts[path]) for path in paths)
+
+    def _round(self, kind: EventKind, directory: str, *detail: str) -> None:
+        now = datetime.now(UTC)
+        round_ = Round(
+            event=Event(kind=kind, instance=directory, time=now, detail=detail),
+            registry=self._guarding.registry,
+            configuration=self._guarding.configuration,
+            memory=self._memory,
+            between=self._notifier.alive,
+        )
+        report = round_.run(act=True)
+        instance = round_.seen.instance(directory) if round_.seen else None
+        if round_.seen and instance:
+            self._settled[directory] = instance
+            self._attend(directory, round_.seen.facts)
+        else:
+            self._settled.pop(directory, None)
+        if self._is_news(report):
+            self._deliver(report)
+        self._last[directory] = report
+        self._status()
+
+    def _is_news(self, report: Report) -> bool:
+        """A report that says what the last one said is not worth a log line."""
+        last = self._last.get(report.instance)
+        if report.event.kind is EventKind.STARTED or last is None or report.diff:
+            return True
+        return _gist(report) != _gist(last)
+
+    def _deliver(self, report: Report) -> None:
+        self._say(report)
+        problems: list[str] = []
+        failed = self._guarding.registry.deliver(report, problems)
+        for problem in problems:
+            self._complain(PostkeelError(problem))
+        if failed:
+            self._undelivered.append((report, failed))
+            self._loop.after("deliver again", RETRY_SECONDS, self._deliver_again)
+
+    def _deliver_again(self) -> None:
+        waiting, self._undelivered = self._undelivered, deque(maxlen=UNDELIVERED_AT_MOST)
+        for report, names in waiting:
+            failed = self._guarding.registry.deliver(report, [], to=names)
+            if failed:
+                self._undelivered.append((report, failed))
+        if self._undelivered:
+            self._loop.after("deliver again", RETRY_SECONDS, self._deliver_again)
+
+    def _status(self) -> None:
+        self._notifier.status(self._summary())
+        now = self._loop.clock()
+        wall = datetime.now(UTC)
+        due = {
+            name: (wall + timedelta(seconds=when - now)).isoformat(timespec="seconds")
+            for name, when in self._loop.due_times().items()
+        }
+        status = AgentStatus(
+            pid=os.getpid(),
+            postkeel=__version__,
+            since=self._since.isoformat(timespec="seconds"),
+            instances=tuple(self._instance_status(one, due) for one in self._last.values()),
+        )
+        try:
+            write_status(self._guarding.configuration.runtime_directory, status)
+        except PostkeelError as error:
+            self._complain(error)
+
+    def _instance_status(self, report: Report, due: Mapping[str, str]) -> InstanceStatus:
+        settings = self._guarding.configuration.settings(report.instance)
+        start = f"{report.instance} "
+        return InstanceStatus(
+            config_directory=report.instance,
+            mode=settings.mode.value,
+            profile=settings.profile,
+            event=report.event.kind.value,
+            outcome=report.outcome.value,
+            time=report.event.time.isoformat(timespec="seconds"),
+            findings=sum(one.outcome is not Outcome.FIXED for one in report.judged),
+            timers={
+                name.removeprefix(start): when
+                for name, when in due.items()
+                if name.startswith(start)
+            },
+            watched=self._watcher.directories,
+            problems=(*report.problems, *self._watcher.problems),
+        )
+
+    def _summary(self) -> str:
+        return "; ".join(
+            f"{directory}: {report.outcome.value}" for directory, report in self._last.items()
+        )
+
+    def _complain(self, error: Exception, before: str = "") -> None:
+        text = (
+            str(error) if isinstance(error, PostkeelError) else f"{type(error).__name__}: {error}"
+        )
+        print(f"postkeel: {before}{one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _gist(report: Report) -> tuple[object, ...]:
+    judged = frozenset(
+        (one.finding.subject, one.finding.effective, one.outcome) for one in report.judged
+    )
+    return (report.outcome, judged, report.problems)
+
+
+def _holds(path: str, text: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(text) * 4 + 1) == text.encode("utf-8", "surrogateescape")
+    except OSError:
+        return False

@@ -1,0 +1,96 @@
+"""What the running agent guards and did last, for `postkeel status`; gone when it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from typing import cast
+
+from postkeel.core.errors import PostkeelError
+from postkeel.shell.whole_file import read_whole, write_whole
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStatus:
+    """One instance. Times are ISO 8601 in UTC; `timers` says when each is due next."""
+
+    config_directory: str
+    mode: str
+    profile: str
+    event: str = ""
+    outcome: str = ""
+    time: str = ""
+    findings: int = 0
+    timers: Mapping[str, str]
+    watched: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatus:
+    """The agent: its process, its version, since when it runs, and what it guards."""
+
+    pid: int
+    postkeel: str
+    since: str
+    instances: tuple[InstanceStatus, ...] = ()
+
+
+def status_path(runtime_directory: str) -> str:
+    return os.path.join(runtime_directory, "status.json")
+
+
+def write_status(runtime_directory: str, status: AgentStatus) -> None:
+    """Replace the status; readers see the old one or the new. PostkeelError when it cannot be."""
+    import json  # noqa: PLC0415  only the agent needs it
+
+    data = {"version": _VERSION, **asdict(status)}
+    path = status_path(runtime_directory)
+    write_whole(path, json.dumps(data, indent=1).encode(), mode=0o644, durable=False)
+
+
+def read_status(runtime_directory: str) -> AgentStatus | None:
+    """What the agent last wrote; None when it wrote nothing.
+
+    The file outlives an agent that was killed: `instance_lock.guarded_by` knows
+    whether one runs. PostkeelError when it is unreadable or another version's.
+    """
+    path = status_path(runtime_directory)
+    content = read_whole(path)
+    if content is None:
+        return None
+    import json  # noqa: PLC0415
+
+    try:
+        return _status(json.loads(content))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise PostkeelError(f"{path}: not a status of this version of postkeel") from error
+
+
+def remove_status(runtime_directory: str) -> None:
+    """Take the status away at the agent's end; no error when it is gone."""
+    with suppress(OSError):  # nothing to take away, or no file system to take it from by now
+        os.unlink(status_path(runtime_directory))
+
+
+def _status(data: dict[str, object]) -> AgentStatus:
+    if data["version"] != _VERSION:
+        raise ValueError("version")
+    instances = cast("list[dict[str, object]]", data["instances"])
+    return AgentStatus(
+        pid=int(cast("int", data["pid"])),
+        postkeel=str(data["postkeel"]),
+        since=str(data["since"]),
+        instances=tuple(_instance(one) for one in instances),
+    )
+
+
+def _instance(data: dict[str, object]) -> InstanceStatus:
+    known = {one.name: data[one.name] for one in fields(InstanceStatus)}
+    for name in ("watched", "problems"):
+        known[name] = tuple(cast("list[str]", known[name]))
+    return InstanceStatus(**known)  # type: ignore[arg-type]

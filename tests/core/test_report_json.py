@@ -1,0 +1,114 @@
+"""Reports through JSON and back."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postkeel.core import model
+from postkeel.core.report_json import data_to_report, report_to_data, says_something
+
+texts = st.text(st.characters(), max_size=8)
+many = st.lists(texts, max_size=2).map(tuple)
+changes = st.one_of(
+    st.builds(model.SetParameter, name=texts, value=texts),
+    st.builds(model.RemoveParameter, name=texts),
+    st.builds(model.SetOverride, service=texts, name=texts, value=texts),
+    st.builds(model.RemoveOverride, service=texts, name=texts),
+)
+findings = st.builds(
+    model.Finding,
+    rule=texts,
+    severity=st.sampled_from(model.Severity),
+    depth=st.sampled_from(model.Depth),
+    parameter=texts,
+    where=texts,
+    effective=texts,
+    wanted=texts,
+    why=texts,
+    service=st.none() | texts,
+    remedy=st.lists(changes, max_size=2).map(tuple),
+)
+events = st.builds(
+    model.Event,
+    kind=st.sampled_from(model.EventKind),
+    instance=texts,
+    time=st.datetimes(timezones=st.just(UTC)),
+    detail=many,
+)
+planned = st.builds(model.PlannedChange, change=changes, rules=many)
+reports = st.builds(
+    model.Report,
+    instance=texts,
+    event=events,
+    outcome=st.sampled_from(model.Outcome),
+    judged=st.lists(
+        st.builds(
+            model.Judged, finding=findings, outcome=st.sampled_from(model.Outcome), reason=texts
+        ),
+        max_size=2,
+    ).map(tuple),
+    plan=st.builds(model.Plan, changes=st.lists(planned, max_size=2).map(tuple)),
+    seconds=st.floats(0, 1e6),
+    cause=texts,
+    problems=many,
+    proof=many,
+    diff=texts,
+)
+
+
+@given(reports)
+def test_comes_back_as_it_was(report):
+    assert data_to_report(json.loads(json.dumps(report_to_data(report)))) == report
+
+
+def small(kind=model.EventKind.TIMER, outcome=model.Outcome.CLEAN, **more):
+    event = model.Event(kind=kind, instance="/etc/postfix", time=datetime.now(UTC))
+    return model.Report(
+        instance="/etc/postfix",
+        event=event,
+        outcome=outcome,
+        judged=(),
+        plan=more.pop("plan", model.Plan()),
+        seconds=0.1,
+        **more,
+    )
+
+
+DAMAGE = {
+    "no table": lambda _: [],
+    "key missing": lambda data: data.pop("cause") and data,
+    "unknown outcome": lambda data: data | {"outcome": "splendid"},
+    "unknown change": lambda data: (
+        data | {"plan": [{"change": {"do": "burn", "name": "x"}, "rules": []}]}
+    ),
+    "text for a list": lambda data: data | {"proof": "yes"},
+    "number for a text": lambda data: data | {"cause": 1},
+    "text for a number": lambda data: data | {"seconds": "1"},
+    "text for a table": lambda data: data | {"event": "started"},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_refuses_what_is_no_report(damage):
+    with pytest.raises(ValueError, match=r"not a|is not a valid"):
+        data_to_report(damage(report_to_data(small(cause="x"))))
+
+
+CHANGE = model.PlannedChange(change=model.RemoveParameter(name="x"), rules=())
+KEPT = {
+    "a quiet timer": (small(), False),
+    "a quiet change of a file": (small(model.EventKind.PATHS_CHANGED), False),
+    "the start": (small(model.EventKind.STARTED), True),
+    "asked for": (small(model.EventKind.REQUESTED), True),
+    "a drift": (small(outcome=model.Outcome.AUDITED), True),
+    "a change": (small(plan=model.Plan(changes=(CHANGE,))), True),
+    "a fact that could not be had": (small(problems=("no Postfix",)), True),
+}
+
+
+@pytest.mark.parametrize(("report", "kept"), KEPT.values(), ids=KEPT)
+def test_what_is_worth_keeping(report, kept):
+    assert says_something(report) is kept

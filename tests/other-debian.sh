@@ -1,0 +1,67 @@
+#!/bin/bash
+# other-debian.sh [PYTEST ARGUMENT...] - the tests in the other Debian: 13 on Debian 12, 12 elsewhere.
+#
+# The tree of that Debian is made once with mmdebstrap from the mirror that apt
+# uses here, and kept in POSTKEEL_CACHE. The tests run in it with namespaces of
+# their own: no network but loopback, the source read-only, nothing left behind.
+# Ends 77 with the reason as its last line where that cannot be done.
+# shellcheck disable=SC2016 # what other programs expand stands in single quotes
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+cache=${POSTKEEL_CACHE:-/var/cache/postkeel-tests}
+
+cannot() {
+    echo "$*"
+    exit 77
+}
+
+[ "$(id -u)" = 0 ] || cannot "needs root"
+command -v mmdebstrap >/dev/null || cannot "needs mmdebstrap"
+unshare --mount --pid --net --fork true 2>/dev/null || cannot "namespaces are not allowed here"
+suite=trixie
+grep -q '^VERSION_CODENAME=trixie' /etc/os-release && suite=bookworm
+packages=$(awk '$1 ~ /^(run|build|test)$/ { print $2 }' "$top/packaging/needs.txt" | paste -sd,)
+tree=$cache/$suite-$(echo "$packages" | cat - "$0" | sha256sum | cut -c1-12)
+
+make_tree() {
+    local mirror
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+        awk '$2 !~ /-/ { print $1; exit }')
+    [ -n "$mirror" ] || cannot "apt knows no Debian mirror"
+    echo "making the tree of Debian $suite"
+    mkdir -p "$cache"
+    rm -rf "$tree.new"
+    mmdebstrap --quiet --variant=minbase --include="$packages" \
+        --essential-hook='echo "postfix postfix/main_mailer_type select No configuration" |
+            chroot "$1" debconf-set-selections' \
+        "$suite" "$tree.new" "deb $mirror $suite main" </dev/null || cannot "mmdebstrap failed"
+    mv "$tree.new" "$tree"
+}
+
+exec 9>"/run/lock/postkeel-other-debian"
+flock 9
+[ -d "$tree" ] || make_tree
+flock -u 9
+
+# Inside the new namespaces, as their first process: mounts and loopback first.
+inside='
+set -euo pipefail
+tree=$1 source=$2
+shift 2
+mount --make-rprivate /
+for directory in tmp run var/tmp; do mount -t tmpfs -o mode=1777 tmpfs "$tree/$directory"; done
+mount -t proc proc "$tree/proc"
+mount --rbind /dev "$tree/dev"
+mkdir -p "$tree/run/postkeel"
+mount --bind "$source" "$tree/run/postkeel"
+mount -o remount,bind,ro "$tree/run/postkeel"
+ip link set lo up
+chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 CI="${CI:-}" \
+    PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis \
+    bash -euc "cd /run/postkeel
+        bash tests/environment.sh debian /tmp/environment
+        /tmp/environment/bin/python -m pytest -p no:cacheprovider -q \"\$@\"" bash "$@"
+status=$?
+exit $status'
+unshare --mount --pid --net --ipc --fork --kill-child \
+    bash -c "$inside" bash "$tree" "$top" "$@" </dev/null 9>&-

@@ -1,0 +1,238 @@
+"""The line in the local syslog: table of reports and sentences, and a real datagram socket."""
+
+import os
+import socket
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postkeel.contract import (
+    Depth,
+    Event,
+    EventKind,
+    Finding,
+    Judged,
+    Outcome,
+    Plan,
+    RemoveParameter,
+    Report,
+    SetOverride,
+    SetParameter,
+    Severity,
+)
+from postkeel_plugins.reporters import syslog
+from postkeel_plugins.reporters.sentence import LIMIT, sentence
+
+NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+
+
+def finding(**more):
+    values = {
+        "rule": "smtpd-protocols",
+        "severity": Severity.ERROR,
+        "depth": Depth.DECLARED,
+        "parameter": "smtpd_tls_protocols",
+        "where": "main.cf:27",
+        "effective": "TLSv1",
+        "wanted": ">=TLSv1.2",
+        "why": "TLS 1.0 is broken",
+    }
+    return Finding(**(values | more))
+
+
+def judged(outcome, reason="", **more):
+    return Judged(finding=finding(**more), outcome=outcome, reason=reason)
+
+
+def report(*findings, outcome=None, kind=EventKind.PATHS_CHANGED, **more):
+    return Report(
+        instance="/etc/postfix",
+        event=Event(kind=kind, instance="/etc/postfix", time=NOW),
+        outcome=outcome or (findings[0].outcome if findings else Outcome.CLEAN),
+        judged=findings,
+        plan=Plan(),
+        seconds=0.1,
+        **more,
+    )
+
+
+SET = (SetParameter(name="smtpd_tls_protocols", value=">=TLSv1.2"),)
+SENTENCES = {
+    "fixed, proved, with its cause": (
+        report(
+            judged(Outcome.FIXED, remedy=SET),
+            proof=("127.0.0.1:25 TLSv1.3", "127.0.0.1:465 TLSv1.3"),
+            cause="main.cf changed",
+        ),
+        (
+            "fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27"
+            ' was "TLSv1", now ">=TLSv1.2"; proved: 127.0.0.1:25 TLSv1.3, 127.0.0.1:465 TLSv1.3;'
+            " cause: main.cf changed"
+        ),
+    ),
+    "an override": (
+        report(
+            judged(
+                Outcome.FIXED,
+                service="submission/inet",
+                where="master.cf:12",
+                remedy=(
+                    RemoveParameter(name="smtpd_use_tls"),
+                    SetOverride(
+                        service="submission/inet", name="smtpd_tls_protocols", value=">=TLSv1.3"
+                    ),
+                ),
+            )
+        ),
+        (
+            "fixed 1: smtpd-protocols: smtpd_tls_protocols of submission/inet at master.cf:12"
+            ' was "TLSv1", now ">=TLSv1.3"'
+        ),
+    ),
+    "taken out": (
+        report(judged(Outcome.FIXED, remedy=(RemoveParameter(name="smtpd_tls_protocols"),))),
+        'fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27 was "TLSv1", now removed',
+    ),
+    "not corrected": (
+        report(judged(Outcome.AUDITED, where="default", effective="")),
+        'audited 1: smtpd-protocols: smtpd_tls_protocols by default is "", wanted ">=TLSv1.2"',
+    ),
+    "worst first, waived counted": (
+        report(
+            judged(Outcome.WAIVED),
+            judged(Outcome.AUDITED, rule="b"),
+            judged(Outcome.FAILED, rule="a", reason="disk full"),
+            outcome=Outcome.FAILED,
+        ),
+        (
+            'failed 1: a: smtpd_tls_protocols at main.cf:27 is "TLSv1", wanted ">=TLSv1.2"'
+            ' (disk full); audited 1: b: smtpd_tls_protocols at main.cf:27 is "TLSv1",'
+            ' wanted ">=TLSv1.2"; waived 1'
+        ),
+    ),
+    "nothing wrong": (report(kind=EventKind.STARTED), "all as wanted"),
+    "failed before it could judge": (
+        report(outcome=Outcome.FAILED, problems=("main.cf: cannot be read",)),
+        "failed; problems: main.cf: cannot be read",
+    ),
+    "what strangers wrote": (
+        report(judged(Outcome.AUDITED, effective='x"; cause: none\n\x1b[2J\udcff')),
+        (
+            "audited 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27"
+            ' is "x\\"; cause: none\\n\\x1b[2J\\xff", wanted ">=TLSv1.2"'
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), SENTENCES.values(), ids=SENTENCES)
+def test_sentence(told, expected):
+    assert sentence(told) == f"/etc/postfix: {expected}"
+
+
+def test_findings_that_do_not_fit_are_counted_and_the_cause_stays():
+    many = [judged(Outcome.AUDITED, rule=f"rule-{number}") for number in range(200)]
+    line = sentence(report(*many, proof=("none",), cause="main.cf changed"))
+    assert "audited 200: rule-0: " in line
+    assert line.endswith("; proved: none; cause: main.cf changed")
+    assert " more; " in line
+    assert LIMIT - 150 < len(line.encode()) <= LIMIT
+
+
+texts = st.text(st.characters(), max_size=3000)
+
+
+@given(texts, texts, st.lists(texts, max_size=3))
+def test_every_line_is_one_line_that_fits(effective, cause, proof):
+    told = report(
+        judged(Outcome.FIXED, effective=effective, parameter=cause), cause=cause, proof=tuple(proof)
+    )
+    octets = syslog.line(told, 2, 4194304)
+    assert len(octets) <= 2048
+    assert octets.decode().isprintable()
+
+
+PRIORITIES = {
+    "reverted": (report(judged(Outcome.REVERTED)), 3),
+    "failed": (report(judged(Outcome.FAILED)), 3),
+    "contested": (report(judged(Outcome.CONTESTED)), 3),
+    "drift that stays": (report(judged(Outcome.AUDITED)), 4),
+    "only worth knowing": (report(judged(Outcome.AUDITED, severity=Severity.INFO)), 6),
+    "held": (report(judged(Outcome.HELD)), 4),
+    "fixed": (report(judged(Outcome.FIXED)), 5),
+    "fixed with a problem": (report(judged(Outcome.FIXED), problems=("x",)), 4),
+    "waived": (report(judged(Outcome.WAIVED)), 6),
+    "clean": (report(), 6),
+}
+
+
+@pytest.mark.parametrize(("told", "severity"), PRIORITIES.values(), ids=PRIORITIES)
+def test_how_loud(told, severity):
+    assert syslog.line(told, 2, 312).startswith(f"<{16 + severity}>postkeel[312]: ".encode())
+
+
+@pytest.fixture
+def log(tmp_path):
+    """What the host's syslog is to a program: a datagram socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "log"))
+        listening.settimeout(0.1)
+        yield listening
+
+
+def options(tmp_path, **more):
+    return {one.name: one.default for one in syslog.keel_card().options} | {
+        "socket": str(tmp_path / "log"),
+        **more,
+    }
+
+
+def test_sends_one_datagram_a_report(log, tmp_path):
+    told = report(judged(Outcome.FIXED), judged(Outcome.FIXED, rule="other"))
+    syslog.keel_deliver(told, options(tmp_path, facility="daemon"))
+    expected = f"<29>postkeel[{os.getpid()}]: {sentence(told)}"
+    assert log.recv(4096).decode() == expected
+    with pytest.raises(TimeoutError):
+        log.recv(4096)
+
+
+QUIET = {
+    "clean timer": (report(kind=EventKind.TIMER), False),
+    "waived timer": (report(judged(Outcome.WAIVED), kind=EventKind.TIMER), False),
+    "timer with a problem": (report(kind=EventKind.TIMER, problems=("x",)), True),
+    "timer with a drift": (report(judged(Outcome.HELD), kind=EventKind.TIMER), True),
+    "started": (report(kind=EventKind.STARTED), True),
+}
+
+
+@pytest.mark.parametrize(("told", "heard"), QUIET.values(), ids=QUIET)
+def test_a_timer_that_found_nothing_is_silent(log, tmp_path, told, heard):
+    syslog.keel_deliver(told, options(tmp_path))
+    log.setblocking(False)
+    try:
+        assert bool(log.recv(4096)) is heard
+    except BlockingIOError:
+        assert not heard
+
+
+def test_no_syslog_is_an_error_for_the_caller_to_try_again(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        syslog.keel_deliver(report(), options(tmp_path))
+
+
+def deliver_many(options):
+    for _ in range(10_000):
+        syslog.keel_deliver(report(), options)
+
+
+def test_a_syslog_that_hangs_is_given_up_in_time(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(syslog, "_PATIENCE", 0.05)
+    with pytest.raises(TimeoutError):
+        deliver_many(options(tmp_path))
+
+
+def test_an_unknown_facility_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"'mial'; known are: user, mail"):
+        syslog.keel_deliver(report(), options(tmp_path, facility="mial"))

@@ -1,0 +1,107 @@
+#!/bin/bash
+# run-tiers.sh [TIER...] - every test there is, in tiers, and one summary that names each.
+#
+# check     ruff, mypy and shellcheck
+# debian    this Debian's Python and libraries
+# today     the newest Python here with today's releases from PyPI
+# coverage  what the tier `today` went through (COVERAGE_FLOOR: per cent that core,
+#           postfix and plugins need, default 0)
+# other     Debian 13 on Debian 12, Debian 12 elsewhere
+#
+# A tier that cannot run is skipped with its reason; with CI=true that is a
+# failure. Output goes to build/log/TIER; a failed tier's is shown. The last
+# line counts the tests of all tiers; it is kept in build/summary.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+tiers=("$@")
+[ $# -gt 0 ] || tiers=(check debian today coverage other)
+
+if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then
+    # A private Postfix needs root. Without it those tests are skipped, with the reason.
+    exec sudo --preserve-env=CI,COVERAGE_FLOOR,POSTKEEL_CACHE bash "$0" "${tiers[@]}"
+fi
+mkdir -p build/log
+build=$PWD/build
+export PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=$build/hypothesis
+export RUFF_CACHE_DIR=$build/ruff MYPY_CACHE_DIR=$build/mypy COVERAGE_FILE=$build/coverage
+skipped=77
+
+has_environment() {
+    [ -e "$1/stamp" ] || {
+        echo "the environment $1 could not be made"
+        return $skipped
+    }
+}
+
+check() {
+    has_environment .venv || return
+    .venv/bin/ruff check --quiet . &&
+        .venv/bin/ruff format --check --quiet . &&
+        .venv/bin/mypy &&
+        MYPYPATH=tests/bed .venv/bin/mypy --strict --config-file= tests/bed/*.py &&
+        if command -v shellcheck >/dev/null; then
+            shellcheck .ci/run packaging/*.sh tests/*.sh
+        fi
+}
+
+debian() {
+    has_environment .venv-debian || return
+    .venv-debian/bin/python -m pytest -p no:cacheprovider -q
+}
+
+today() {
+    has_environment .venv || return
+    .venv/bin/python -m coverage run -m pytest -p no:cacheprovider -q
+}
+
+coverage() {
+    [ -e "$COVERAGE_FILE" ] || {
+        echo "the tier today left no data"
+        return $skipped
+    }
+    .venv/bin/python -m coverage report
+    .venv/bin/python -m coverage report --fail-under="${COVERAGE_FLOOR:-0}" --format=total \
+        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,plugins/*'
+}
+
+other() {
+    bash tests/other-debian.sh
+}
+
+run_tier() { # NAME: sets verdict
+    local log=build/log/$1 began=$SECONDS status
+    echo "$1 ..."
+    "$1" >"$log" 2>&1 </dev/null
+    status=$?
+    case $status in
+    0) verdict="passed in $((SECONDS - began)) s: $(tail -n 1 "$log")" ;;
+    "$skipped") verdict="skipped: $(tail -n 1 "$log")" ;;
+    *) verdict="FAILED, see $log" ;;
+    esac
+    [ "$status" != 0 ] || return 0
+    [ "$status" != $skipped ] || [ "${CI:-}" = true ] || return 0
+    tail -n 400 "$log"
+    return 1
+}
+
+count() { # WORD: how many tests pytest says so of, in all tiers
+    cat build/log/* | grep -E '^[0-9].* in [0-9.]+s' | grep -oE "[0-9]+ $1" |
+        awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+rm -f build/log/* build/coverage
+verdicts=()
+failed=0
+for tier in "${tiers[@]}"; do
+    run_tier "$tier" || {
+        failed=$((failed + 1))
+        verdict="${verdict/#skipped/FAILED, for nothing may be skipped in CI}"
+    }
+    verdicts+=("$(printf '%-9s %s' "$tier" "$verdict")")
+done
+echo
+printf '%s\n' "${verdicts[@]}"
+failures=$(($(count failed) + $(count errors?)))
+[ $failures -ge $failed ] || failures=$failed
+echo "$(count passed) passed, $failures failed, $(count skipped) skipped" | tee build/summary
+[ $failed = 0 ]

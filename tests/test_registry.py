@@ -1,0 +1,339 @@
+"""Plugins are found, checked, called alone; one that breaks never silences the others."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import time
+from datetime import datetime, timezone
+
+import pytest
+from postkeel.contract import (
+    Absent,
+    Card,
+    Depth,
+    Event,
+    EventKind,
+    Finding,
+    Interest,
+    Need,
+    Option,
+    Outcome,
+    Plan,
+    Report,
+    Rule,
+    Severity,
+    Side,
+    hookimpl,
+)
+from postkeel.core.configuration import read_configuration
+from postkeel.core.document import Document
+from postkeel.core.errors import ConfigurationError, PostkeelError
+from postkeel.discovery import GROUP, Found, entry_points, find_plugins, vet
+from postkeel.registry import QUARANTINE_AFTER, Registry
+
+EVENT = Event(
+    kind=EventKind.REQUESTED, instance="/etc/postfix", time=datetime.now(timezone.utc)
+)
+REPORT = Report(
+    instance="/etc/postfix",
+    event=EVENT,
+    outcome=Outcome.CLEAN,
+    judged=(),
+    plan=Plan(),
+    seconds=0.0,
+)
+
+
+def a_finding(rule):
+    return Finding(
+        rule=rule,
+        severity=Severity.ERROR,
+        depth=Depth.DECLARED,
+        parameter="x",
+        where="default",
+        effective="",
+        wanted="",
+        why="because",
+    )
+
+
+def plugin(name, card=None, **hooks):
+    made = type("Plugin", (), {})()
+    made.keel_card = hookimpl(lambda: card or Card(name=name, summary="a test", side=Side.ROOT))
+    for hook, function in hooks.items():
+        setattr(made, hook, hookimpl(function))
+    return Found(name=name, source="test", load=lambda: made)
+
+
+def registry(*found, text="", data=None):
+    document = Document(file="postkeel.toml", text=text, data=data or {})
+    return Registry(found, read_configuration([document]))
+
+
+def observe(one, problems):
+    return [each.rule for each in one.observe(EVENT, "/etc/postfix", {}, problems)]
+
+
+def test_the_one_that_raises_is_named_and_the_others_are_heard():
+    def broken(event):
+        raise ZeroDivisionError("oops")
+
+    one = registry(
+        plugin("first", keel_observe=lambda: [a_finding("a")]),
+        plugin("middle", keel_observe=broken),
+        plugin("last", keel_observe=lambda facts: [a_finding("b")]),
+    )
+    problems = []
+    assert observe(one, problems) == ["a", "b"]
+    assert problems == ["plugin middle: keel_observe: ZeroDivisionError: oops"]
+
+
+def test_a_plugin_that_keeps_failing_is_quarantined_and_success_forgives():
+    fails = [True] * (QUARANTINE_AFTER - 1) + [False] + [True] * QUARANTINE_AFTER
+    calls = []
+
+    def moody():
+        calls.append(1)
+        if fails[len(calls) - 1]:
+            raise OSError("no")
+        return []
+
+    one = registry(plugin("moody", keel_observe=moody))
+    problems = []
+    for _ in range(len(fails) + 5):
+        observe(one, problems)
+    assert len(calls) == len(fails)
+    assert one.plugins[0].quarantined
+    assert "quarantined after 3 failures in a row" in problems[-1]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (Found(name="p", source="s", load=lambda: 1 / 0), "ZeroDivisionError"),
+        (Found(name="p", source="s", load=lambda: object()), "IndexError"),
+        (plugin("p", Card(name="q", summary="", side=Side.ROOT)), "its card says 'q'"),
+        (plugin("p", "card"), "does not return a Card"),
+        (plugin("p", Card(name="p", summary="", side="moon")), "side 'moon'"),
+        (
+            plugin(
+                "p",
+                Card(
+                    name="p",
+                    summary="",
+                    side=Side.ROOT,
+                    options=(Option(name="o", default=1, help=""),) * 2,
+                ),
+            ),
+            "option 'o' stands twice",
+        ),
+        (
+            plugin(
+                "p",
+                Card(
+                    name="p",
+                    summary="",
+                    side=Side.ROOT,
+                    rules=(Rule(id="r", why=" ", references=("RFC 1",)),),
+                ),
+            ),
+            "rule 'r' has no rationale",
+        ),
+        (plugin("p", keel_observe=lambda events: []), "PluginValidationError"),
+    ],
+)
+def test_a_faulty_plugin_is_listed_as_rejected_and_the_rest_go_on(found, reason):
+    one = registry(found, plugin("good", keel_observe=lambda: [a_finding("a")]))
+    assert [each.name for each in one.plugins] == ["good"]
+    assert reason in one.rejected[0].reason
+    problems = []
+    assert observe(one, problems) == ["a"]
+    assert problems == []
+
+
+def test_a_plugin_that_ends_the_interpreter_does_not():
+    def leave():
+        raise SystemExit(3)
+
+    found = Found(name="p", source="s", load=leave)
+    one = registry(found, plugin("good"))
+    assert "SystemExit" in one.rejected[0].reason
+
+
+def test_the_first_that_knows_answers_and_an_absent_fact_says_why():
+    one = registry(
+        plugin("a", keel_gather=lambda need: None),
+        plugin("b", keel_gather=lambda need: Absent(reason="b: disk is gone")),
+        plugin("c", keel_gather=lambda need: "never asked"),
+    )
+    problems = []
+    known, unknown = Need(kind="x", subject="/"), Need(kind="y", subject="/")
+    facts = one.gather([known, known], problems)
+    assert facts == {known: Absent(reason="b: disk is gone")}
+    assert problems == ["b: disk is gone"]
+    facts = registry().gather([unknown], problems)
+    assert "no plugin knows the fact 'y'" in facts[unknown].reason
+
+
+def test_a_plugin_that_hangs_loses_its_turn(monkeypatch):
+    monkeypatch.setattr("postkeel.registry.GATHER_SECONDS", 0.05)
+    one = registry(
+        plugin("slow", keel_gather=lambda need: time.sleep(1)),
+        plugin("quick", keel_gather=lambda need: 42),
+    )
+    problems = []
+    need = Need(kind="x", subject="/")
+    assert one.gather([need], problems) == {need: 42}
+    assert "plugin slow: keel_gather: TimeoutError: no answer within 0.05 s" in problems
+
+
+def test_deliver_names_who_failed_and_can_be_asked_of_these_alone():
+    heard = []
+
+    def broken(report):
+        raise ConnectionError("gone")
+
+    problems = []
+    one = registry(
+        plugin("a", keel_deliver=broken),
+        plugin("b", keel_deliver=lambda report: heard.append(report)),
+    )
+    assert one.deliver(REPORT, problems) == ["a"]
+    assert heard == [REPORT]
+    assert one.deliver(REPORT, problems, to=["a"]) == ["a"]
+    assert heard == [REPORT]
+
+
+OPTIONS = Card(
+    name="p",
+    summary="",
+    side=Side.ROOT,
+    options=(
+        Option(name="every", default=900, help="seconds"),
+        Option(name="names", default=("a",), help="names"),
+    ),
+)
+
+
+def test_options_are_checked_against_the_card_and_filled_in():
+    text = '[plugins.p]\nnames = ["b", "c"]\n'
+    one = registry(plugin("p", OPTIONS), text=text, data={"plugins": {"p": {"names": ["b", "c"]}}})
+    assert one.plugins[0].options == {"every": 900, "names": ("b", "c")}
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"every": "900"}, "postkeel.toml:2: option 'every' must be a int, not '900'"),
+        ({"every": True}, "postkeel.toml:2: option 'every' must be a int, not True"),
+        ({"names": [1]}, "postkeel.toml:2: option 'names' must be a list of texts, not [1]"),
+        ({"evry": 1}, "postkeel.toml:2: plugin p has no option 'evry'; it has: every, names"),
+    ],
+)
+def test_a_bad_option_names_file_and_line(table, expected):
+    key = next(iter(table))
+    text = f"[plugins.p]\n{key} = ...\n"
+    with pytest.raises(ConfigurationError) as caught:
+        registry(plugin("p", OPTIONS), text=text, data={"plugins": {"p": table}})
+    assert str(caught.value) == expected
+
+
+def test_options_for_a_plugin_that_is_not_there_are_an_error():
+    with pytest.raises(ConfigurationError, match="no plugin is called 'q'; installed are: p"):
+        registry(plugin("p"), text="[plugins.q]\n", data={"plugins": {"q": {}}})
+
+
+def test_entry_points_are_read_as_the_standard_library_reads_them(tmp_path):
+    package = tmp_path / "thing-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        f"[console_scripts]\nx = y:z\n\n[{GROUP}]\n# a remark\nbanner = banner_plugin\n"
+        "other=pack.age:thing [extra]\n\n[more]\nno = no\n"
+    )
+    (tmp_path / "broken-1.0.dist-info").mkdir()
+    ours = {(name, target) for name, _, target in entry_points([str(tmp_path), "/nowhere"])}
+    theirs = {
+        (one.name, one.value.split("[")[0].strip())
+        for dist in importlib.metadata.distributions(path=[str(tmp_path)])
+        for one in dist.entry_points
+        if one.group == GROUP
+    }
+    assert ours == theirs == {("banner", "banner_plugin"), ("other", "pack.age:thing")}
+
+
+def test_the_built_in_plugins_are_found_as_anybodys():
+    names = {name for name, _, _ in entry_points(sys.path)}
+    if not names:
+        pytest.skip("postkeel is not installed in this environment")
+    assert {"config_enforcer", "syslog"} <= names
+
+
+DROP_IN = """
+from postkeel.contract import Card, Side, hookimpl
+
+@hookimpl
+def keel_card():
+    return Card(name="local", summary="dropped in", side=Side.ROOT)
+"""
+
+
+@pytest.fixture
+def drop_in(tmp_path):
+    directory = tmp_path / "plugins"
+    directory.mkdir(mode=0o755)
+    file = directory / "local.py"
+    file.write_text(DROP_IN)
+    file.chmod(0o644)
+    (directory / "notes.txt").write_text("no plugin")
+    return directory
+
+
+def from_drop_in(directory):
+    text = f'plugin_directory = "{directory}"'
+    data = {"plugin_directory": str(directory)}
+    configuration = read_configuration([Document(file="f", text=text, data=data)])
+    found = [one for one in find_plugins(configuration) if one.source.startswith(str(directory))]
+    return Registry(found, configuration)
+
+
+def test_the_drop_in_directory_is_off_by_default_and_loads_when_vetted(drop_in):
+    assert [one.name for one in from_drop_in(drop_in).plugins] == ["local"]
+    default = read_configuration([])
+    assert all("plugins/local.py" not in one.source for one in find_plugins(default))
+
+
+def test_a_file_that_others_can_write_is_rejected(drop_in):
+    (drop_in / "local.py").chmod(0o664)
+    assert "writable by nobody else" in from_drop_in(drop_in).rejected[0].reason
+
+
+def test_a_directory_that_others_can_write_is_refused(drop_in):
+    drop_in.chmod(0o777)
+    with pytest.raises(PostkeelError, match="writable by nobody else"):
+        from_drop_in(drop_in)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file away")
+def test_a_strangers_file_is_rejected(drop_in):
+    os.chown(drop_in / "local.py", 65534, 65534)
+    with pytest.raises(PostkeelError, match="must belong to root"):
+        vet(str(drop_in / "local.py"))
+
+
+def test_a_missing_drop_in_directory_is_said(tmp_path):
+    with pytest.raises(PostkeelError, match="No such file"):
+        from_drop_in(tmp_path / "none")
+
+
+def test_interests_come_with_their_plugin():
+    one = registry(
+        plugin("a", keel_interests=lambda instance: Interest(paths=(instance + "/main.cf",))),
+        plugin("b"),
+    )
+    found = one.interests("/etc/postfix", {}, [])
+    assert [(each.name, interest.paths) for each, interest in found] == [
+        ("a", ("/etc/postfix/main.cf",))
+    ]
