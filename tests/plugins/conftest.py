@@ -28,7 +28,9 @@ cleanup    unix  n - n - 0 cleanup
 """
 
 # What differs between the built-in defaults of releases, as far as rules look at it.
-_EXCLUDED = ":!aNULL:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5".removeprefix(":!aNULL")
+_EXCLUDED = ":!aNULL:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5".removeprefix(
+    ":!aNULL"
+)
 _SINCE = {
     (3, 6): {
         f"{family}_tls_{kind}protocols": ">=TLSv1"
@@ -45,7 +47,7 @@ _SINCE = {
     (3, 11): {"smtp_tls_security_level": "${{$compatibility_level} <level {3.11} ? {} : {may}}"},
 }
 _BEFORE = {
-    (3, 6): {name: "!SSLv2, !SSLv3" for name in _SINCE[3, 6]},
+    (3, 6): dict.fromkeys(_SINCE[3, 6], "!SSLv2, !SSLv3"),
 }
 
 
@@ -81,6 +83,7 @@ def _defaults(version):
 def make_instance(
     main_cf="",
     master_cf=MASTER_CF,
+    *,
     postfix=None,
     openssl=None,
     policies=None,

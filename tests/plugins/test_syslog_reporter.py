@@ -112,6 +112,14 @@ SENTENCES = {
             ' wanted ">=TLSv1.2"; waived 1'
         ),
     ),
+    "only counted": (
+        report(judged(Outcome.WAIVED), judged(Outcome.WAIVED)),
+        "waived 2",
+    ),
+    "corrected by hand": (
+        report(judged(Outcome.FIXED)),
+        'fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27 was "TLSv1", now ">=TLSv1.2"',
+    ),
     "nothing wrong": (report(kind=EventKind.STARTED), "all as wanted"),
     "failed before it could judge": (
         report(outcome=Outcome.FAILED, problems=("main.cf: cannot be read",)),

@@ -47,7 +47,9 @@ LINES = st.builds(
     st.sampled_from(["", "", "", " ", "#", "\t", "\f"]),
     st.sampled_from(NAMES),
     st.sampled_from([" = ", "=", " =", "\t=\v", " ", "= ="]),
-    st.sampled_from(["", "may", "a b", "a,\n b", "a\n#c\n\td", "\n  x", "\n\n x", "#y", "\0z", "\r"]),
+    st.sampled_from(
+        ["", "may", "a b", "a,\n b", "a\n#c\n\td", "\n  x", "\n\n x", "#y", "\0z", "\r"]
+    ),
     st.sampled_from(["\n", "\n", "\r\n", "\n\n", "\n# c\n", " \n", ""]),
 )
 

@@ -129,7 +129,11 @@ def test_places_are_those_of_the_text():
 )
 def test_a_broken_entry_is_located(text, line, message):
     problem = read_master_cf(text, file="/etc/postfix/master.cf").problems[0]
-    assert (problem.file, problem.line, problem.message) == ("/etc/postfix/master.cf", line, message)
+    assert (problem.file, problem.line, problem.message) == (
+        "/etc/postfix/master.cf",
+        line,
+        message,
+    )
 
 
 @pytest.mark.parametrize(

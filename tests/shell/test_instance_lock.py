@@ -133,6 +133,14 @@ def test_an_equal_inode_number_elsewhere_is_no_lock(tmp_path, monkeypatch):
     assert not is_guarded(str(tmp_path))
 
 
+def test_a_holder_that_is_gone_by_now_is_none(tmp_path, monkeypatch):
+    number = os.stat(tmp_path).st_ino
+    table = tmp_path / "locks"
+    table.write_text(f"1: FLOCK  ADVISORY  WRITE 4194305 00:99:{number} 0 EOF\n")
+    monkeypatch.setattr(instance_lock, "_LOCKS", str(table))
+    assert not is_guarded(str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_what_is_no_directory_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("")

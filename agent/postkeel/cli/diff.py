@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from postkeel.cli.opening import Opened, instances, looked, looking_round, open_all
 from postkeel.cli.render import Paint, print_json
 from postkeel.core.model import Plan
+from postkeel.core.unified_diff import unified
 from postkeel.postfix.editing import Texts, edit
-from postkeel.shell.round import unified
 
 
 def main(arguments: Namespace) -> int:

@@ -12,7 +12,7 @@ from postkeel.shell.holds import Holds
 from postkeel.shell.originals import Restored, restore
 from postkeel.shell.postfix_facts import is_running
 from postkeel.shell.reload import reload
-from postkeel.shell.round import RELOAD_SECONDS
+from postkeel.shell.correction import RELOAD_SECONDS
 from postkeel.shell.staging import postconf_accepts
 
 REASON = "restored to the original files"

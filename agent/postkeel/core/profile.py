@@ -96,6 +96,8 @@ class Profile:
         return next((one for one in self.rules if one.id == identity), None)
 
 
+_KINDS = {"summary": str, "extends": str, "outdated": bool}
+_TYPES = {str: "a text", bool: "true or false"}
 _PROFILE_KEYS = {"summary", "extends", "outdated", "rule"}
 _RULE_KEYS = ({one.name for one in fields(ProfileRule)} - {"id", "values"}) | {"value", "enabled"}
 _SCOPES = ("main.cf", "service")
@@ -111,11 +113,12 @@ def resolve_profile(
     """
     chain = _chain(name, documents)
     merged: dict[str, dict[str, object]] = {}
-    origin: dict[str, Document] = {}
+    origin: dict[str, dict[str, Document]] = {}
     for document in reversed(chain):
         for identity, table in _rules(document).items():
             merged[identity] = {**merged.get(identity, {}), **table}
-            origin[identity] = document
+            # A key that is missing everywhere is missed in the profile nearest to the user.
+            origin.setdefault(identity, {}).update({"": document} | dict.fromkeys(table, document))
     problems: list[Problem] = []
     rules: list[ProfileRule] = []
     for identity, table in merged.items():
@@ -157,7 +160,9 @@ def _chain(name: str, documents: Mapping[str, Document]) -> list[Document]:
             raise ConfigurationError(document.problem("profile extends itself", "extends"))
         chain.append(document)
         wanted = document.data.get("extends")
-        asked = document.problem("", "extends")
+        asked = document.problem("'extends' must be a text", "extends")
+        if not isinstance(wanted, str | None):
+            raise ConfigurationError(asked)
     return chain
 
 
@@ -166,6 +171,11 @@ def _rules(document: Document) -> Mapping[str, Mapping[str, object]]:
         document.problem(f"unknown key {key!r} in a profile", key)
         for key in document.data
         if key not in _PROFILE_KEYS
+    ]
+    problems += [
+        document.problem(f"{key!r} must be {_TYPES[kind]}", key)
+        for key, kind in _KINDS.items()
+        if not isinstance(document.data.get(key, kind()), kind)
     ]
     tables = document.data.get("rule", {})
     if not isinstance(tables, dict):
@@ -188,13 +198,16 @@ def _rules(document: Document) -> Mapping[str, Mapping[str, object]]:
 class _RuleReader:
     """Reads one merged rule table and collects what is wrong with it."""
 
-    def __init__(self, document: Document, identity: str, table: Mapping[str, object]) -> None:
-        self.document = document
+    def __init__(
+        self, origin: Mapping[str, Document], identity: str, table: Mapping[str, object]
+    ) -> None:
+        self.origin = origin
         self.identity = identity
         self.table = table
         self.problems: list[Problem] = []
 
     def rule(self, comparisons: Collection[str]) -> ProfileRule:
+        self.check_switch()
         return ProfileRule(
             id=self.identity,
             parameters=self.words("parameters"),
@@ -211,9 +224,14 @@ class _RuleReader:
             references=self.words("references"),
         )
 
+    def check_switch(self) -> None:
+        if not isinstance(self.table.get("enabled", True), bool):
+            self.complain("'enabled' must be true or false", "enabled")
+
     def complain(self, message: str, key: str) -> None:
+        document = self.origin.get(key, self.origin[""])
         self.problems.append(
-            self.document.problem(f"rule {self.identity!r}: {message}", "rule", self.identity, key)
+            document.problem(f"rule {self.identity!r}: {message}", "rule", self.identity, key)
         )
 
     def text(self, key: str) -> str:

@@ -60,6 +60,10 @@ def suites_not_weaker_than_default(question: Question) -> Verdict:
         return found
     if isinstance(base, Absent):
         return base
+    return _weaker(found, base)
+
+
+def _weaker(found: tuple[Suite, ...], base: tuple[Suite, ...]) -> str | None:
     if not found:
         return _NOTHING
     names = {suite.name for suite in base}

@@ -290,7 +290,9 @@ COMPARISONS: Final[Mapping[str, Comparison]] = {
     "equals": Comparison(judge=equals),
     "set": Comparison(judge=is_set),
     "unset": Comparison(judge=unset, mend=take_out, states="unset"),
-    "obsolete": Comparison(judge=obsolete, mend=succeed, states="unset", inherits=False),
+    "obsolete": Comparison(
+        judge=obsolete, mend=succeed, strength=level_strength, states="unset", inherits=False
+    ),
     "yes": Comparison(judge=yes),
     "no": Comparison(judge=no),
     "log-level": Comparison(judge=log_level),

@@ -93,7 +93,8 @@ def _replace_value(lines: list[str], setting: Setting, value: str) -> None:
     start = equals + 1 + len(after) - len(after.lstrip(SPACE))
     end = len(line.joined) if "\0" in line.joined else len(line.joined.rstrip(SPACE))
     if start >= end or value.startswith("#"):
-        gap = after[: len(after) - len(after.lstrip(_INLINE))]
+        same_line = line.joined[equals + 1 : line.line_end(equals)]
+        gap = same_line[: len(same_line) - len(same_line.lstrip(_INLINE))]
         spaced = line.joined[equals - 1] in _INLINE
         start, value = equals, "=" + (gap or " " * spaced) + value
         end = max(end, equals + 1 + len(gap))
@@ -112,6 +113,8 @@ def _remove_parameter(text: str, name: str) -> str:
 
 def _set_override(text: str, change: SetOverride) -> str:
     value = _checked(change.name, change.value)
+    if not _balanced(value):
+        raise EditError(f"{change.name} cannot be set to {value!r}: braces do not match")
     lines = split_lines(text)
     for entry in reversed(_entries(read_master_cf(text), change.service)):
         winner = entry.winners.get(change.name)
@@ -130,10 +133,11 @@ def _replace_override(lines: list[str], entry: Entry, winner: Override, value: s
     if old.startswith("{"):
         inner = old.index("=") + 1
         tail = old[inner:].removesuffix("}")
-        gap = len(tail) - len(tail.lstrip(SPACE))
-        filled = bool(tail.strip(SPACE))
-        start = winner.assignment + inner + (gap if filled else 0)
-        line.splice(lines, start, winner.assignment + inner + len(tail.rstrip(SPACE)), value)
+        filled = len(tail.rstrip(SPACE))
+        start = winner.assignment + inner
+        gap = len(tail) - len(tail.lstrip(SPACE)) if filled else 0
+        new = value if filled else " " + value
+        line.splice(lines, start + gap, start + filled, new)
     elif _needs_braces(value):
         attached = line.joined[winner.assignment - 1] not in SPACE
         new = " " * attached + _assignment(winner.name, value)
@@ -181,7 +185,7 @@ def _cut_option(lines: list[str], line: LogicalLine, override: Override) -> None
     if before.strip(SPACE):
         start -= len(before) - len(before.rstrip(_INLINE))
     else:
-        rest = line.joined[end:]
+        rest = line.joined[end : line.line_end(end - 1)]
         end += len(rest) - len(rest.lstrip(_INLINE))
     line.splice(lines, start, end, "")
 
@@ -212,6 +216,16 @@ def _assignment(name: str, value: str) -> str:
 
 def _needs_braces(value: str) -> bool:
     return any(one in SPACE for one in value)
+
+
+def _balanced(value: str) -> bool:
+    """Whether every brace has its partner; master.cf would join words otherwise."""
+    depth = 0
+    for one in value:
+        depth += (one == "{") - (one == "}")
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _checked(name: str, value: str) -> str:

@@ -43,11 +43,17 @@ class LogicalLine:
         """The physical line on which this offset of `joined` stands."""
         return self.numbers[bisect_right(self.starts, offset) - 1]
 
+    def line_end(self, offset: int) -> int:
+        """The offset at which the physical line with the character at `offset` ends."""
+        index = bisect_right(self.starts, offset)
+        return self.starts[index] if index < len(self.starts) else len(self.joined)
+
     def splice(self, lines: list[str], start: int, end: int, new: str) -> None:
         """Put `new` in place of `joined[start:end]` in the file's lines.
 
         Lines that were cut and hold nothing more become empty strings, so
-        that the numbers of the others still hold; a line's CR survives.
+        that the numbers of the others still hold; a line's CR survives, and a
+        continuation line stays one.
         """
         chosen = bisect_right(self.starts, start) - 1
         for index, (number, begin) in enumerate(zip(self.numbers, self.starts, strict=True)):
@@ -56,6 +62,8 @@ class LogicalLine:
             if index != chosen and (low >= len(body) or high == 0):
                 continue
             fresh = body[:low] + (new if index == chosen else "") + body[high:]
+            if index and fresh.strip(SPACE) and fresh[0] not in SPACE:
+                fresh = body[: len(body) - len(body.lstrip(SPACE))] + fresh
             if body.endswith("\r") and not fresh.endswith("\r"):
                 fresh += "\r"
             lines[number - 1] = fresh + ending if fresh.strip(SPACE) else ""

@@ -67,7 +67,8 @@ class Comparison:
     `judge` to be used. `strength` orders two values of one parameter, so that no
     correction weakens; None when there is no order. `also` names the other
     parameters, as {family} patterns, that the verdict hangs on. `states`: what is
-    wanted, for rules that give no value. `inherits`: whether a service may be put right by falling back on main.cf's value.
+    wanted, for rules that give no value. `inherits`: whether a service may be put
+    right by falling back on main.cf's value.
     """
 
     judge: Callable[[Question], Verdict]

@@ -34,7 +34,7 @@ def referenced_files(instance: Instance) -> tuple[str, ...]:
 def table_names(value: str) -> Iterator[tuple[str, str]]:
     """(type, name) of each table in a value such as "hash:/etc/postfix/a, cdb:/b"."""
     for word in split_list(value):
-        kind, separator, name = word.partition(":")
+        kind, separator, name = word.removeprefix("proxy:").partition(":")
         if separator:
             yield kind, name
 

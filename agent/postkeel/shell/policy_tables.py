@@ -35,13 +35,14 @@ def _tables(instance: Instance) -> Iterator[str]:
 def _entries(readable: str, table: str) -> Mapping[str, str] | Absent:
     from postkeel.shell.command import find_program, run
 
-    kind, _, name = table.partition(":")
+    direct = table.removeprefix("proxy:")
+    kind, _, name = direct.partition(":")
     if kind == "static":
         return {"*": name}
     if kind not in _LISTED:
         return Absent(reason=f"the entries of a table of type {kind} cannot be listed")
     try:
-        argv = [find_program("postmap"), "-c", readable, "-s", table]
+        argv = [find_program("postmap"), "-c", readable, "-s", direct]
         answer = run(argv, DEADLINE)
     except PostfixError as error:
         return Absent(reason=str(error))

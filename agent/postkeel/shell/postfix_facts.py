@@ -34,16 +34,19 @@ class BuiltIn:
     openssl: str
 
 
+Identity = tuple[tuple[int, ...], ...]
+
+
 class DefaultsCache:
-    """The built-in facts of each postconf binary, kept until the binary is replaced."""
+    """The built-in facts, kept until what they hang on is replaced: see `_identity`."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, ...], BuiltIn] = {}
+        self._known: dict[Identity, BuiltIn] = {}
 
-    def get(self, identity: tuple[int, ...]) -> BuiltIn | None:
+    def get(self, identity: Identity) -> BuiltIn | None:
         return self._known.get(identity)
 
-    def put(self, identity: tuple[int, ...], built_in: BuiltIn) -> None:
+    def put(self, identity: Identity, built_in: BuiltIn) -> None:
         self._known.clear()
         self._known[identity] = built_in
 
@@ -84,7 +87,8 @@ def gather_instance(config_directory: str, *, defaults: DefaultsCache) -> Instan
             services=_services(master_cf, parameters, built_in.defaults),
             main_cf=texts["main.cf"],
             master_cf=texts["master.cf"],
-            warnings=tuple(_warnings(said)),
+            warnings=(*_warnings(said), *_passed_over(main_cf, master_cf)),
+            unused=_unused(main_cf, parameters, built_in.defaults),
         )
         return _with_surroundings(bare, directory)
 
@@ -128,8 +132,20 @@ def _read(path: str) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def _identity(path: str) -> tuple[int, ...]:
-    status = os.stat(path)
+_LOOSE_PARTS = ("/etc/ld.so.cache", "/etc/postfix/dynamicmaps.cf", "/etc/postfix/dynamicmaps.cf.d")
+"""What changes when a package brings a new OpenSSL or a new type of table."""
+
+
+def _identity(postconf: str) -> Identity:
+    """Alike until Postfix, its OpenSSL or its types of tables are replaced."""
+    return tuple(_stamp(path) for path in (postconf, *_LOOSE_PARTS))
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -174,6 +190,26 @@ def _refusal(directory: str, said: str, main_cf: MainCf, master_cf: MasterCf) ->
 def _warnings(said: str) -> Iterator[str]:
     for line in dict.fromkeys(said.splitlines()):
         yield one_line(line.removeprefix(_WARNING), 400)
+
+
+def _passed_over(main_cf: MainCf, master_cf: MasterCf) -> Iterator[str]:
+    """What Postfix, and mostly postconf too, passes over in silence."""
+    for problem in (*main_cf.ignored, *master_cf.ignored):
+        yield one_line(str(problem), 400)
+    for name, entry in master_cf.services.items():
+        if len(master_cf.all_of(name)) > 1:
+            yield f"master.cf:{entry.number}: {one_line(name, 80)} is there again; this entry counts"
+
+
+def _unused(
+    main_cf: MainCf, parameters: Mapping[str, Parameter], defaults: Mapping[str, str]
+) -> dict[str, Parameter]:
+    """What main.cf sets without effect: postconf -n leaves such names out."""
+    return {
+        name: Parameter(value=one.value, where=f"main.cf:{one.number}")
+        for name, one in main_cf.winners.items()
+        if name not in parameters and name not in defaults
+    }
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:

@@ -12,11 +12,14 @@ def reload(config_directory: str, deadline: float) -> None:
     A process that serves a client goes on with the old values until it is done:
     a handshake right after this may still meet one.
 
-    Diagnostics: PostfixError with what Postfix says, on one line, also when it
-    is not running. Needs CAP_SETUID and CAP_SETGID: without them Postfix does
-    reload and fails all the same.
+    Diagnostics: PostfixError with what Postfix says, on one line; mostly it says
+    it to its log alone, also that it is not running. Needs CAP_SETUID and
+    CAP_SETGID: without them Postfix does reload and fails all the same.
     """
     answer = run([find_program("postfix"), "-c", config_directory, "reload"], deadline)
     if answer.status != 0:
-        said = " ".join(answer.stderr.split()) or f"exit status {answer.status}"
-        raise PostfixError(f"{config_directory}: reload failed: {said}")
+        # Postfix speaks to a terminal or to its log; a pipe hears only of the worst.
+        said = " ".join(answer.stderr.split()) or "Postfix's log says why"
+        raise PostfixError(
+            f"{config_directory}: reload failed with exit status {answer.status}: {said}"
+        )

@@ -36,7 +36,8 @@ def postconf_accepts(
         except OSError as error:
             raise PostfixError(f"nothing changed: {explained(error, staging)}") from error
         finally:
-            _remove(staging)
+            with contextlib.suppress(OSError):  # what led here says more; the next check retries
+                _remove(staging)
 
     return check
 
@@ -44,9 +45,11 @@ def postconf_accepts(
 def _ask(staging: str, config_directory: str, deadline: float) -> None:
     from postkeel.shell.command import find_program, run  # noqa: PLC0415  subprocess is slow to import
 
-    answer = run([find_program("postconf"), "-c", staging, "-n"], deadline)
+    postconf = find_program("postconf")
+    answer = run([postconf, "-c", staging, "-n"], deadline)
     if answer.status != 0:
-        said = " ".join(answer.stderr.replace(staging, config_directory).split())
+        said = answer.stderr.replace(f"{postconf}: ", "").replace(staging, config_directory)
+        said = "; ".join(line.strip() for line in said.splitlines())
         raise PostfixError(f"nothing changed: postconf refuses the new texts: {said}")
 
 

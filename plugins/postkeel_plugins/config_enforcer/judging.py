@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from postkeel.contract import Absent, Change, Depth, Finding, Profile, ProfileRule, Severity
@@ -20,6 +20,9 @@ from postkeel_plugins.config_enforcer.remedies import (
     remedy_in_service,
 )
 
+Judged = Collection[tuple[str, str]]
+"""Each comparison with a parameter that some rule of the profile holds against it."""
+
 
 def judge(instance: Instance, profile: Profile) -> Iterator[Finding]:
     """What is wrong with an instance, in the profile's order, with remedies that agree."""
@@ -27,25 +30,29 @@ def judge(instance: Instance, profile: Profile) -> Iterator[Finding]:
     planned: dict[Place, Change] = {}
     for rule in profile.rules:
         for finding in _judge_rule(rule, instance, judged):
-            contested = [
-                planned[place(one)] for one in finding.remedy if planned.get(place(one), one) != one
-            ]
-            if contested:
-                mended = applied(instance, planned.values())
-                finding = _agreed(finding, contested, _judge_rule(rule, mended, judged))
-            planned |= {place(one): one for one in finding.remedy}
-            yield finding
+            agreed = _agreed(finding, planned, rule, instance, judged)
+            planned |= {place(one): one for one in agreed.remedy}
+            yield agreed
 
 
-def _agreed(finding: Finding, contested: list[Change], once_mended: Iterator[Finding]) -> Finding:
+def _agreed(
+    finding: Finding,
+    planned: Mapping[Place, Change],
+    rule: ProfileRule,
+    instance: Instance,
+    judged: Judged,
+) -> Finding:
     """The finding with a remedy that goes with what earlier rules change at the same place."""
+    other = [planned.get(place(one), one) for one in finding.remedy]
+    if tuple(other) == finding.remedy:
+        return finding
+    once_mended = _judge_rule(rule, applied(instance, planned.values()), judged)
     rest = next((one.remedy for one in once_mended if one.subject == finding.subject), ())
+    contested = [one for one in other if one not in finding.remedy]
     return replace(finding, remedy=tuple(dict.fromkeys((*contested, *rest))))
 
 
-def _judge_rule(
-    rule: ProfileRule, instance: Instance, judged: Collection[tuple[str, str]]
-) -> Iterator[Finding]:
+def _judge_rule(rule: ProfileRule, instance: Instance, judged: Judged) -> Iterator[Finding]:
     services = instance.of_role(*rule.services)
     if not services or not rule.postfix.includes(parse_version(instance.version)):
         return
@@ -81,7 +88,7 @@ class _Case:
         rule: ProfileRule,
         instance: Instance,
         parameter: str,
-        judged: Collection[tuple[str, str]],
+        judged: Judged,
     ) -> None:
         self.rule = rule
         self.judged = judged

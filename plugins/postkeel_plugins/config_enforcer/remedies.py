@@ -35,7 +35,12 @@ def remedy_in_main(comparison: Comparison, question: Question) -> Remedy:
     for assignment in comparison.mend(question):
         changes = tuple(_in_main(question.instance, assignment))
         mended = applied(question.instance, changes)
-        if changes and does_it(comparison, question, replace(question, instance=mended)):
+        after = replace(question, instance=mended)
+        if (
+            changes
+            and does_it(comparison, question, after)
+            and _spares(comparison, after, question)
+        ):
             return Remedy(changes=changes, wanted=assignment[question.parameter] or "unset")
     return NO_REMEDY
 
@@ -72,9 +77,21 @@ def does_it(comparison: Comparison, before: Question, after: Question) -> bool:
     return old is None or (new is not None and new >= old)
 
 
+def _spares(comparison: Comparison, after: Question, before: Question) -> bool:
+    """Whether a change to main.cf leaves every service with overrides as strong as it was."""
+    for service in before.instance.services:
+        if service.overrides:
+            old = comparison.strength(replace(before, service=service))
+            new = comparison.strength(replace(after, service=service))
+            if old is not None and (new is None or new < old):
+                return False
+    return True
+
+
 def place(change: Change) -> Place:
-    in_service = isinstance(change, (SetOverride, RemoveOverride))
-    return (change.service if in_service else "", change.name)
+    if isinstance(change, (SetOverride, RemoveOverride)):
+        return (change.service, change.name)
+    return ("", change.name)
 
 
 def applied(instance: Instance, changes: Iterable[Change]) -> Instance:

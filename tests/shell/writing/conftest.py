@@ -1,6 +1,7 @@
 """An instance's two files in a directory of their own, and places where writing fails."""
 
 import contextlib
+import errno
 import os
 import subprocess
 from dataclasses import replace
@@ -69,6 +70,21 @@ def small_disk(tmp_path):
         yield place
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture
+def fill_up():
+    """fill_up(directory): nothing more fits on its disk."""
+
+    def fill_disk(directory):
+        with (directory / "filler").open("wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(b"x" * 4096)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017  any other is not what is wanted
+
+    return fill_disk
 
 
 @pytest.fixture

@@ -161,12 +161,9 @@ def test_what_a_crash_left_among_the_originals_is_no_original(instance, change, 
     assert (place / "main.cf.owner").read_text().startswith("0644 ")
 
 
-def test_an_original_that_cannot_be_kept_stops_the_write(instance, append, small_disk):
+def test_an_original_that_cannot_be_kept_stops_the_write(instance, append, small_disk, fill_up):
     old = (instance / "main.cf").read_bytes()
-    with (small_disk / "filler").open("wb", buffering=0) as filler:
-        with pytest.raises(OSError, match="No space"):
-            while True:
-                filler.write(b"x" * 4096)
+    fill_up(small_disk)
     keep = keep_originals(str(instance), str(small_disk / "state"))
     with pytest.raises(PostkeelError, match="No space left on device"):
         write(str(instance), append("a = 1\n"), check=accept, keep=keep)

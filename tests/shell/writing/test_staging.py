@@ -30,7 +30,7 @@ def state(tmp_path):
 def test_what_postconf_reads_is_accepted(state, names, main_cf, master_cf):
     began = time.monotonic()
     postconf_accepts("/etc/postfix", str(state))(Texts(main_cf=main_cf, master_cf=master_cf))
-    assert time.monotonic() - began < 0.25  # postconf sleeps 0.3 s over a file of this second
+    assert time.monotonic() - began < 0.9  # postconf sleeps a second or two over a file of this second
     assert names(state / "staging") == []
 
 
@@ -38,14 +38,18 @@ def test_what_postconf_reads_is_accepted(state, names, main_cf, master_cf):
     ("main_cf", "master_cf", "message"),
     [
         ("a ${b\n", FINE_MASTER, r"fatal: /etc/postfix/main\.cf, line 1: missing '='"),
-        ("myhostname = ${b\n", FINE_MASTER, "fatal: .*truncated macro"),
+        (
+            "myhostname = ${b\n",
+            FINE_MASTER,
+            r"truncated macro reference: .*fatal: .*macro processing error",
+        ),
         (
             FINE_MAIN,
             "smtp inet n - y\n",
-            r"fatal: /etc/postfix/master\.cf: line 1: bad field count",
+            r"fatal: file /etc/postfix/master\.cf: line 1: bad field count",
         ),
-        (FINE_MAIN, "smtp what n - y - - smtpd\n", "fatal: .*what"),
-        (FINE_MAIN, "smtp inet n - y - x smtpd\n", "fatal: .*x"),
+        (FINE_MAIN, "smtp what n - y - - smtpd\n", r"fatal: .*what"),
+        (FINE_MAIN, "smtp inet n - y - x smtpd\n", r"fatal: .*x"),
     ],
 )
 def test_what_postconf_refuses_is_an_error_in_its_words(state, names, main_cf, master_cf, message):
@@ -75,5 +79,5 @@ def test_a_write_that_postconf_refuses_changes_nothing(instance, append, names, 
 
 def test_a_state_directory_that_is_a_file(tmp_path):
     (tmp_path / "state").write_bytes(b"")
-    with pytest.raises(PostfixError, match="nothing changed: .*Not a directory"):
+    with pytest.raises(PostfixError, match=r"nothing changed: .*Not a directory"):
         postconf_accepts("/etc/postfix", str(tmp_path / "state"))(Texts(main_cf="", master_cf=""))

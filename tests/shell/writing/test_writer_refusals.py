@@ -1,6 +1,5 @@
 """What cannot be written: one clear sentence, the files as they were, no litter."""
 
-import errno
 import os
 import shutil
 import subprocess
@@ -108,16 +107,7 @@ def contents(directory):
     return {one.name: one.read_bytes() for one in directory.iterdir() if one.name != "filler"}
 
 
-def fill_up(directory):
-    with (directory / "filler").open("wb", buffering=0) as filler:
-        try:
-            while True:
-                filler.write(b"x" * 4096)
-        except OSError as error:
-            assert error.errno == errno.ENOSPC  # noqa: PT017  any other is not what is wanted
-
-
-def test_a_full_disk(small_disk, append):
+def test_a_full_disk(small_disk, append, fill_up):
     old = contents(small_disk)
     fill_up(small_disk)
     with pytest.raises(PostfixError, match="No space left on device"):
@@ -127,7 +117,7 @@ def test_a_full_disk(small_disk, append):
     assert write(str(small_disk), append("a = 1\n"), check=accept).changed
 
 
-def test_a_disk_that_is_full_after_the_first_file(small_disk, append):
+def test_a_disk_that_is_full_after_the_first_file(small_disk, append, fill_up):
     """main.cf still fits; master.cf does not: neither is changed."""
     old = contents(small_disk)
     fill_up(small_disk)

@@ -1,0 +1,194 @@
+"""`make run`: a private Postfix drifts and is corrected, in front of you.
+
+Ends with 0 only if every step was really observed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from guarded import Guarded, guarded
+from postkeel.postfix.handshake import Endpoint
+from postkeel.shell.handshake import handshake
+from private_postfix import PrivatePostfix, private_postfix, why_not
+
+# The story drifts more often in a minute than the agent takes for a fair fight.
+PATIENT = "[contest]\ncorrections = 1000"
+
+
+class StoryError(Exception):
+    """A step of the story was not observed."""
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)  # noqa: T201  telling is what this program does
+
+
+def title(text: str) -> None:
+    bold = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    say(f"\n{bold[0]}{text}{bold[1]}")
+
+
+def expect(seen: bool, what: str) -> None:  # noqa: FBT001  reads as a sentence
+    if not seen:
+        raise StoryError(what)
+
+
+def found(one: Guarded) -> int:
+    title("1. What postkeel finds in Debian's default configuration")
+    answer = json.loads(one.run("check", "--format", "json").stdout)
+    instance = answer["instances"][0]
+    say(f"Postfix {instance['postfix']}, {instance['openssl']}, profile {instance['profile']}")
+    for finding in instance["findings"]:
+        fact = f"{finding['parameter']} = {finding['effective']}".rstrip()
+        say(f"  {finding['severity']:<8}{finding['rule']:<26}{finding['where']:<12}{fact}")
+    expect(not instance["compliant"], "Debian's default passes the profile: nothing to show")
+    return len(instance["findings"])
+
+
+def difference(one: Guarded) -> None:
+    title("2. What it would change (postkeel diff)")
+    answer = one.run("diff")
+    say(answer.stdout.rstrip())
+    expect(answer.returncode == 2, "diff shows nothing")
+
+
+def shake(postfix: PrivatePostfix, below: str = "") -> str:
+    """What a client sees on port 25; with `below` one that knows older protocols only."""
+    endpoint = Endpoint(
+        service="smtp/inet", host=postfix.address, port="25", direct=False, floor=""
+    )
+    return str(handshake(endpoint, deadline=10, below=below))
+
+
+def hardened(one: Guarded) -> None:
+    postfix = one.postfix
+    title("3. The handshake before, the agent starts, the handshake after")
+    before = shake(postfix, "TLSv1.2")
+    say(f"  before: {before}")
+    expect("accepts TLSv1.1" in before, "the default refuses TLS 1.1 already")
+    one.start()
+    say(f"  agent:  {one.report_with('fixed')[:300]}...")
+    modern, old = shake(postfix), shake(postfix, "TLSv1.2")
+    say(f"  after:  {modern}")
+    say(f"  after:  {old}")
+    expect("TLSv1.3" in modern and "refuses" in old, "the handshake is not as it should be")
+
+
+def drift(one: Guarded, number: int, what: str, act: Callable[[], None]) -> None:
+    """One drift: files right again, then proved, with the times that both took."""
+    files = [one.postfix.main_cf, one.postfix.master_cf]
+    right = [file.read_bytes() for file in files]
+    title(f"{number}. Drift: {what}")
+    time.sleep(0.3)
+    began = time.monotonic()
+    act()
+    while [file.read_bytes() for file in files] != right:
+        expect(time.monotonic() - began < 10, "the files were not corrected within 10 s")
+        time.sleep(0.0005)
+    corrected = time.monotonic() - began
+    line = one.report_with("fixed")
+    proved = time.monotonic() - began
+    say(f"  {line}")
+    say(f"  file right again after {corrected * 1000:.0f} ms, proved after {proved * 1000:.0f} ms")
+    expect("refuses protocols older" in line, "the report names no proof")
+
+
+def weaken_in_place(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    expect(old in text, f"{path.name} has no {old!r}")
+    path.write_text(text.replace(old, new))
+
+
+def override(path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(at for at, line in enumerate(lines) if line.startswith("smtp      inet"))
+    lines.insert(at + 1, "  -o smtpd_tls_security_level=none\n")
+    other = path.with_name("master.cf.new")
+    other.write_text("".join(lines))
+    other.rename(path)
+
+
+def restore_old(path: Path, old: bytes) -> None:
+    """As a package's script or a backup does: another file takes the name."""
+    other = path.with_name("main.cf.dpkg-new")
+    other.write_bytes(old)
+    other.rename(path)
+
+
+def story(one: Guarded) -> None:
+    postfix = one.postfix
+    original = postfix.main_cf.read_bytes()
+    findings = found(one)
+    difference(one)
+    hardened(one)
+    drift(
+        one,
+        4,
+        "a colleague edits main.cf: smtpd_tls_protocols = TLSv1, TLSv1.1",
+        lambda: weaken_in_place(
+            postfix.main_cf,
+            "smtpd_tls_protocols = >=TLSv1.2",
+            "smtpd_tls_protocols = TLSv1, TLSv1.1",
+        ),
+    )
+    drift(
+        one,
+        5,
+        "a tool switches TLS off in master.cf: smtp inet ... -o smtpd_tls_security_level=none",
+        lambda: override(postfix.master_cf),
+    )
+    drift(
+        one,
+        6,
+        "a package or backup brings the old main.cf back",
+        lambda: restore_old(postfix.main_cf, original),
+    )
+    answer = one.run("check", "--live")
+    expect(answer.returncode == 0, f"not as wanted at the end: {answer.stdout}{answer.stderr}")
+    title(f"All of it was observed: {findings} findings, three drifts, each corrected and proved.")
+
+
+def try_it(one: Guarded) -> None:
+    """Leave it to the person at the terminal."""
+    title("Now you. The agent goes on guarding; Ctrl-C ends it and removes everything.")
+    postfix = one.postfix
+    say(f"  edit       {postfix.main_cf}")
+    say(f"  or         postconf -c {postfix.config_directory} -e smtpd_tls_security_level=none")
+    say(f"  ask        {' '.join(one.command('status'))}")
+    say(f"  handshake  openssl s_client -starttls smtp -connect {postfix.address}:25 -tls1_1")
+    while True:
+        try:
+            say(f"  {time.strftime('%H:%M:%S')} {one.report(3600)}")
+        except TimeoutError:
+            continue
+        except KeyboardInterrupt:
+            say()
+            return
+
+
+def main() -> int:
+    reason = why_not()
+    if reason:
+        say(f"make run: {reason}")
+        return 1
+    say("A private Postfix with Debian's default configuration; the system's own is not touched.")
+    try:
+        with private_postfix() as postfix, guarded(postfix, more=PATIENT, start=False) as one:
+            story(one)
+            if sys.stdin.isatty() and sys.stdout.isatty() and "CI" not in os.environ:
+                try_it(one)
+    except (StoryError, TimeoutError) as error:
+        say(f"\nNOT observed: {error}")
+        return 1
+    say("Everything of it is gone again.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
