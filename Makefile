@@ -3,6 +3,8 @@
 .PHONY: help run test check bench clean needs environments
 
 BENCH ?= short
+# A private Postfix needs root, for its ports and its loopback address.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 help:
 	@echo "make run      a private Postfix drifts and is corrected, in front of you"
@@ -14,7 +16,7 @@ help:
 run:
 	@bash packaging/install-needs.sh run build
 	@bash tests/environment.sh debian .venv-debian
-	@PYTHONPATH=tests/bed .venv-debian/bin/python tests/bed/demonstration.py
+	@$(AS_ROOT) env PYTHONPATH=tests/bed .venv-debian/bin/python tests/bed/demonstration.py
 
 test: environments
 	@bash tests/run-tiers.sh
@@ -23,7 +25,7 @@ check: environments
 	@bash tests/run-tiers.sh check
 
 bench: environments
-	@.venv-debian/bin/python tests/bench/run.py $(BENCH)
+	@$(AS_ROOT) .venv-debian/bin/python tests/bench/run.py $(BENCH)
 
 # The environment with today's releases needs PyPI; without it its tiers say so.
 environments: needs

@@ -49,6 +49,7 @@ set -euo pipefail
 tree=$1 source=$2
 shift 2
 mount --make-rprivate /
+mount --bind "$tree" "$tree" # a root that is a mount lets tests make mount namespaces in it
 for directory in tmp run var/tmp; do mount -t tmpfs -o mode=1777 tmpfs "$tree/$directory"; done
 mount -t proc proc "$tree/proc"
 mount --rbind /dev "$tree/dev"

@@ -64,7 +64,9 @@ def test_the_pure_parts_import_nothing_that_acts(part):
 def test_plugins_see_only_the_public_contract():
     for path in sorted(PLUGINS.rglob("*.py")):
         ours = {one for one in imported(parsed(path)) if one.startswith("postkeel.")}
-        allowed = {one for one in ours if one == "postkeel.contract" or one.startswith("postkeel.postfix")}
+        allowed = {
+            one for one in ours if one == "postkeel.contract" or one.startswith("postkeel.postfix")
+        }
         assert ours <= allowed, name_of(path)
 
 

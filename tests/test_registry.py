@@ -6,9 +6,10 @@ import importlib.metadata
 import os
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
+
 from postkeel.contract import (
     Absent,
     Card,
@@ -33,9 +34,7 @@ from postkeel.core.errors import ConfigurationError, PostkeelError
 from postkeel.discovery import GROUP, Found, entry_points, find_plugins, vet
 from postkeel.registry import QUARANTINE_AFTER, Registry
 
-EVENT = Event(
-    kind=EventKind.REQUESTED, instance="/etc/postfix", time=datetime.now(timezone.utc)
-)
+EVENT = Event(kind=EventKind.REQUESTED, instance="/etc/postfix", time=datetime.now(UTC))
 REPORT = Report(
     instance="/etc/postfix",
     event=EVENT,
@@ -109,11 +108,40 @@ def test_a_plugin_that_keeps_failing_is_quarantined_and_success_forgives():
     assert "quarantined after 3 failures in a row" in problems[-1]
 
 
+def test_success_of_one_hook_does_not_make_up_for_another():
+    def fail():
+        raise OSError("no")
+
+    one = registry(plugin("moody", keel_observe=fail, keel_interests=lambda: Interest()))
+    problems = []
+    for _ in range(QUARANTINE_AFTER):
+        one.interests("/etc/postfix", {}, problems)
+        observe(one, problems)
+    assert one.plugins[0].quarantined
+
+
+def test_a_reporter_is_never_quarantined():
+    def fail():
+        raise OSError("no")
+
+    one = registry(plugin("central", keel_deliver=fail))
+    for _ in range(QUARANTINE_AFTER + 1):
+        assert one.deliver(None, []) == ["central"]
+
+
+def test_an_option_has_its_least_value():
+    option = Option(name="n", default=5, help="", least=1)
+    card = Card(name="p", summary="a test", side=Side.ROOT, options=(option,))
+    text, data = "[plugins.p]\nn = 0\n", {"plugins": {"p": {"n": 0}}}
+    with pytest.raises(ConfigurationError, match="2: option 'n' must be at least 1, not 0"):
+        registry(plugin("p", card=card), text=text, data=data)
+
+
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
         (Found(name="p", source="s", load=lambda: 1 / 0), "ZeroDivisionError"),
-        (Found(name="p", source="s", load=lambda: object()), "IndexError"),
+        (Found(name="p", source="s", load=lambda: object()), "keel_card() is missing"),
         (plugin("p", Card(name="q", summary="", side=Side.ROOT)), "its card says 'q'"),
         (plugin("p", "card"), "does not return a Card"),
         (plugin("p", Card(name="p", summary="", side="moon")), "side 'moon'"),

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Self
 
 from postkeel.contract import (
     Absent,
@@ -44,7 +44,7 @@ _TOUCHING = ("open", "socket.", "subprocess.", "os.", "shutil.", "sqlite3.", "ct
 
 def sample_event(kind: EventKind = EventKind.REQUESTED) -> Event:
     """An event at a fixed moment."""
-    moment = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
+    moment = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     return Event(kind=kind, instance=DIRECTORY, time=moment)
 
 
@@ -78,13 +78,20 @@ def broken_promises(
     your plugin asks for. options: `[plugins.NAME]`; default: the card's defaults.
     """
     configuration = Configuration(plugins={name: options or {}})
-    registry = Registry([Found(name=name, source="conformance", load=lambda: plugin)], configuration)
+    registry = Registry(
+        [Found(name=name, source="conformance", load=lambda: plugin)], configuration
+    )
     if registry.rejected:
         return [f"rejected: {registry.rejected[0].reason}"]
-    return [*_interests(registry), *_facts(registry), *_findings(registry, facts), *_deliver(registry)]
+    return [
+        *_interests(registry),
+        *_facts(registry),
+        *_findings(registry, facts),
+        *_deliver(registry),
+    ]
 
 
-def _pure(registry: Registry, hook: str, call: Callable[[list[str]], Any]) -> Iterator[str]:
+def _pure(hook: str, call: Callable[[list[str]], Any]) -> Iterator[str]:
     """What is wrong with a call that must touch nothing and say the same twice."""
     problems: list[str] = []
     with _Watched() as touched:
@@ -102,7 +109,7 @@ def _interests(registry: Registry) -> Iterator[str]:
         def ask(problems: list[str], facts: Facts = facts) -> list[Interest]:
             return [one for _, one in registry.interests(DIRECTORY, facts, problems)]
 
-        yield from _pure(registry, "keel_interests", ask)
+        yield from _pure("keel_interests", ask)
         for interest in ask([]):
             yield from (
                 f"keel_interests: {path!r} is not an absolute path"
@@ -138,7 +145,7 @@ def _findings(registry: Registry, given: Facts | None) -> Iterator[str]:
             ) -> tuple[Finding, ...]:
                 return registry.observe(sample_event(kind), DIRECTORY, facts, problems)
 
-            yield from _pure(registry, "keel_observe", look)
+            yield from _pure("keel_observe", look)
             for finding in look([]):
                 yield from _finding(finding)
 
@@ -176,7 +183,7 @@ class _Watched:
         self.events: set[str] = set()
         self._listening = False
 
-    def __enter__(self) -> _Watched:
+    def __enter__(self) -> Self:
         sys.addaudithook(self._hear)
         self._listening = True
         return self

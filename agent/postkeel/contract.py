@@ -14,9 +14,9 @@ After three in a row the plugin is set aside until the agent is reloaded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from postkeel.core.frozen import frozen
 from postkeel.core.model import (
     Absent,
     Change,
@@ -40,6 +40,7 @@ from postkeel.core.model import (
 from postkeel.core.profile import Profile, ProfileRule
 from postkeel.core.text import one_line
 from postkeel.deferred import pluggy
+from postkeel.postfix.handshake import Handshake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ __all__ = [
     "EventKind",
     "Facts",
     "Finding",
+    "Handshake",
     "Interest",
     "Judged",
     "Need",
@@ -81,6 +83,7 @@ __all__ = [
     "Severity",
     "Side",
     "Timer",
+    "frozen",
     "hookimpl",
     "hookspec",
     "keel_card",
@@ -95,16 +98,20 @@ Options = Mapping[str, object]
 """A plugin's `[plugins.NAME]`, checked against its card, defaults filled in."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Option:
-    """One key of `[plugins.NAME]`: its type is that of `default`; `help` is one line."""
+    """One key of `[plugins.NAME]`: its type is that of `default`; `help` is one line.
+
+    A number below `least` is refused as an error in the configuration.
+    """
 
     name: str
     default: str | int | bool | tuple[str, ...]
     help: str
+    least: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rule:
     """A requirement that lives in code, not in a profile: id, rationale, references."""
 
@@ -113,7 +120,7 @@ class Rule:
     references: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Card:
     """Who a plugin is."""
 
@@ -124,7 +131,7 @@ class Card:
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Timer:
     """Wake me every so many seconds, later by up to `splay` seconds, drawn anew each time."""
 
@@ -133,7 +140,7 @@ class Timer:
     splay: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Interest:
     """What wakes a plugin, and the facts that it then needs.
 

@@ -6,16 +6,16 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import PostkeelError
+from postkeel.core.frozen import frozen
 
 GROUP = "postkeel.plugins"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Found:
     """A plugin's name, where it comes from, and how to import it."""
 

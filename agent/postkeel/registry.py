@@ -1,7 +1,7 @@
 """Checks plugins and calls each one alone and guarded.
 
 pluggy loses every plugin's result when one raises, so each call goes through a
-caller that sees one plugin only. A plugin that fails three times in a row is
+caller that sees one plugin only. A plugin one of whose hooks fails three times in a row is
 quarantined: it is not called again until the registry is built anew.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from postkeel import contract
@@ -27,6 +26,7 @@ from postkeel.contract import (
 )
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import ConfigurationError, Problem
+from postkeel.core.frozen import frozen
 from postkeel.deferred import pluggy
 from postkeel.discovery import Found
 
@@ -35,7 +35,7 @@ DELIVER_SECONDS = 5.0
 QUARANTINE_AFTER = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rejected:
     """A plugin that was found and not taken, and why."""
 
@@ -52,12 +52,20 @@ class Loaded:
         self.source = source
         self.card = card
         self.options = options
-        self.failures = 0
+        self.failures: dict[str, int] = {}
         self.last_failure = ""
 
     @property
     def quarantined(self) -> bool:
-        return self.failures >= QUARANTINE_AFTER
+        """Whether one of its hooks failed so often in a row. What works does not make up for it.
+
+        A reporter is asked again instead: what it hands on to may be away for a while.
+        """
+        return any(
+            count >= QUARANTINE_AFTER
+            for hook, count in self.failures.items()
+            if hook != "keel_deliver"
+        )
 
 
 class Registry:
@@ -81,7 +89,7 @@ class Registry:
             plugin = found.load()
             self._manager.register(plugin, name=found.name)
             self._manager.check_pending()
-            card = self._caller(found.name, "keel_card")()[0]
+            card: Any = next(iter(self._caller(found.name, "keel_card")()), None)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's defect is listed as its own
             self._manager.set_blocked(found.name)
             return reject(f"{type(error).__name__}: {error}")
@@ -121,15 +129,16 @@ class Registry:
             else:
                 answers = _within(seconds, lambda: caller(**given))
         except (Exception, SystemExit) as error:  # noqa: BLE001  keeps one plugin from the rest
-            plugin.failures += 1
+            plugin.failures[hook] = plugin.failures.get(hook, 0) + 1
             plugin.last_failure = f"{hook}: {type(error).__name__}: {error}"
             problems.append(f"plugin {plugin.name}: {plugin.last_failure}")
             if plugin.quarantined:
                 problems.append(
-                    f"plugin {plugin.name} is quarantined after {plugin.failures} failures in a row"
+                    f"plugin {plugin.name} is quarantined after"
+                    f" {plugin.failures[hook]} failures in a row"
                 )
             return None
-        plugin.failures = 0
+        plugin.failures.pop(hook, None)
         return answers[0] if answers else None
 
     def interests(
@@ -229,7 +238,7 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
 
 def _faulty(card: object, name: str) -> str:
     if not isinstance(card, Card):
-        return "keel_card() does not return a Card"
+        return "keel_card() is missing or does not return a Card"
     if card.name != name:
         return f"its card says {card.name!r}, its entry point {name!r}"
     if card.side not in tuple(Side):
@@ -264,6 +273,8 @@ def _options(card: Card, configuration: Configuration) -> dict[str, object]:
         elif not _same_type(value, known[key].default):
             kind = type(known[key].default).__name__.replace("tuple", "list of texts")
             message = f"option {key!r} must be a {kind}, not {value!r}"
+        elif _too_small(value, known[key].least):
+            message = f"option {key!r} must be at least {known[key].least}, not {value!r}"
         else:
             continue
         problems.append(configuration.problem(message, "plugins", card.name, key))
@@ -271,6 +282,10 @@ def _options(card: Card, configuration: Configuration) -> dict[str, object]:
         raise ConfigurationError(*problems)
     chosen = {name: given.get(name, one.default) for name, one in known.items()}
     return {name: tuple(one) if isinstance(one, list) else one for name, one in chosen.items()}
+
+
+def _too_small(value: object, least: int | None) -> bool:
+    return least is not None and isinstance(value, int) and value < least
 
 
 def _same_type(value: object, default: object) -> bool:

@@ -26,7 +26,7 @@ class StoryError(Exception):
 
 
 def say(text: str = "") -> None:
-    print(text, flush=True)  # noqa: T201  telling is what this program does
+    print(text, flush=True)
 
 
 def title(text: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import select
 import shutil
 import signal
@@ -10,8 +12,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from private_postfix import PrivatePostfix
 
@@ -19,23 +23,53 @@ POSTKEEL = str(Path(sys.executable).parent / "postkeel")
 
 
 class Guarded:
-    """An agent and the socket on which its reports arrive, one line each."""
+    """An agent and the socket on which its reports arrive, one line each.
 
-    def __init__(self, postfix: PrivatePostfix, directory: Path, more: str) -> None:
+    catch: agents write their standard error to the file `errors`.
+    """
+
+    def __init__(
+        self, postfix: PrivatePostfix, directory: Path, more: str, *, catch: bool = False
+    ) -> None:
+        self.catch = catch
         self.postfix = postfix
         self.directory = directory
         self.config = directory / "postkeel.toml"
+        self.errors = directory / "stderr"
         self.reports = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.reports.bind(str(directory / "log"))
-        self.config.write_text(
-            f'state_directory = "{directory}/state"\n'
-            f'runtime_directory = "{directory}/run"\n'
-            f'{more}\n[plugins.syslog]\nsocket = "{directory}/log"\n'
-        )
+        self.configure(more)
         self.agent: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        self.agent = subprocess.Popen(self.command("run"), stdout=subprocess.DEVNULL)
+    def configure(self, more: str) -> None:
+        """Write postkeel.toml; `more` are lines for its top."""
+        self.config.write_text(
+            f'state_directory = "{self.directory}/state"\n'
+            f'runtime_directory = "{self.directory}/run"\n'
+            f'{more}\n[plugins.syslog]\nsocket = "{self.directory}/log"\n'
+        )
+
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start the agent, with additions to its environment."""
+        self.agent = self.popen(**environment)
+        return self.agent
+
+    def popen(self, **environment: str) -> subprocess.Popen[bytes]:
+        """An agent that is nobody's to stop but the caller's."""
+        with contextlib.ExitStack() as stack:
+            return subprocess.Popen(
+                self.command("run"),
+                stdout=subprocess.DEVNULL,
+                stderr=stack.enter_context(self.errors.open("ab")) if self.catch else None,
+                env=os.environ | environment,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The running agent's process id."""
+        if self.agent is None:
+            raise LookupError("the agent does not run")
+        return self.agent.pid
 
     def command(self, *words: str) -> list[str]:
         """The argument list of a postkeel command on this instance."""
@@ -63,6 +97,20 @@ class Guarded:
             pass
         return line
 
+    def reports_now(self) -> list[str]:
+        """What has been reported and not been read yet."""
+        lines = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                lines.append(self.report(0))
+        return lines
+
+    def history(self) -> list[dict[str, Any]]:
+        """The reports that `postkeel history` shows, newest first."""
+        answer = self.run("history", "--limit", "1000", "--format", "json")
+        reports: list[dict[str, Any]] = json.loads(answer.stdout)["reports"]
+        return reports
+
     def stop(self) -> int:
         """End the agent as systemd does; its exit status."""
         if self.agent is None:
@@ -77,11 +125,26 @@ class Guarded:
             self.agent = None
 
 
+def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """What the condition gives as soon as that is true.
+
+    Errors: TimeoutError when it is not within so many seconds.
+    """
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds} s")
+        time.sleep(0.002)
+    return found
+
+
 @contextlib.contextmanager
-def guarded(postfix: PrivatePostfix, *, more: str = "", start: bool = True) -> Iterator[Guarded]:
+def guarded(
+    postfix: PrivatePostfix, *, more: str = "", start: bool = True, catch: bool = False
+) -> Iterator[Guarded]:
     """The agent on this Postfix; `more` are lines for the top of its configuration."""
     directory = Path(tempfile.mkdtemp(prefix="postkeel-guarded-"))
-    one = Guarded(postfix, directory, more)
+    one = Guarded(postfix, directory, more, catch=catch)
     try:
         if start:
             one.start()

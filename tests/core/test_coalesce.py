@@ -10,11 +10,11 @@ SCRIPTS = {
     "a rename": ([(0, "main.cf", DONE)], 2),
     "a rename with an afterthought": ([(0, "main.cf", DONE), (1, "main.cf", DONE)], 3),
     "renames without a pause": ([(at, "main.cf", DONE) for at in range(60)], 50),
-    "truncated, not yet written": ([(0, "main.cf", WRITING)], 50),
-    "written slowly": ([(0, "main.cf", WRITING), (40, "main.cf", WRITING)], 90),
+    "truncated, not yet written": ([(0, "main.cf", WRITING)], 2000),
+    "written slowly": ([(0, "main.cf", WRITING), (40, "main.cf", WRITING)], 2040),
     "written and closed": ([(0, "main.cf", WRITING), (1, "main.cf", DONE)], 3),
-    "one closed, another not": ([(0, "master.cf", WRITING), (1, "main.cf", DONE)], 51),
-    "never closed": ([(at, "main.cf", WRITING) for at in range(0, 600, 20)], 500),
+    "one closed, another not": ([(0, "master.cf", WRITING), (1, "main.cf", DONE)], 2001),
+    "never closed": ([(at, "main.cf", WRITING) for at in range(0, 6000, 200)], 5000),
 }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from postkeel.core.configuration import waiver_for
 from postkeel.core.decide import Policy, compliant, conclude, contested, decide, dry, worst
 from postkeel.core.model import (
@@ -27,7 +28,7 @@ from postkeel.core.model import (
 
 TODAY = date(2026, 11, 23)
 ENFORCE = Policy(mode=Mode.ENFORCE, today=TODAY)
-HOLD = Hold(instance="/etc/postfix", reason="migration", since=datetime.now(timezone.utc))
+HOLD = Hold(instance="/etc/postfix", reason="migration", since=datetime.now(UTC))
 
 
 def finding(rule="floor", parameter="smtpd_tls_protocols", service=None, **more):
@@ -149,6 +150,15 @@ def test_what_was_seen_afterwards_decides(after, proof_problem, expected):
     (judged,) = conclude([finding()], after, proof_problem)
     assert judged.outcome is expected
     assert bool(judged.reason) == (expected is not Outcome.FIXED)
+
+
+def test_a_round_that_must_not_write_audits_what_it_would_have_corrected():
+    both = [finding("one"), finding("two", remedy=())]
+    judged = dry(decide(both, ENFORCE))
+    assert [(one.finding.rule, one.outcome, one.reason) for one in judged] == [
+        ("two", Outcome.AUDITED, "an administrator has to decide"),
+        ("one", Outcome.AUDITED, "not corrected in this round"),
+    ]
 
 
 def test_the_worst_outcome_is_the_rounds_and_information_does_not_count():

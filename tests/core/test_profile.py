@@ -92,7 +92,11 @@ WRONG = [
     ),
     ("own version", RULE + 'postfix = "3.x"', "mine.toml:10: rule 'one': not a version condition"),
     ("value", RULE.replace("is = ", "isnt = "), "mine.toml:6: rule 'one': each 'value' needs"),
-    ("value type", RULE + "", None),
+    (
+        "value type",
+        RULE.replace('[{ postfix = ">=3.6", is = ">=TLSv1.2" }, { is = "!SSLv3" }]', "3"),
+        "mine.toml:6: rule 'one': 'value' must be a text or a list",
+    ),
     ("why", RULE.replace('"old is\\nweak"', '" "'), "mine.toml:8: rule 'one': 'why' must be"),
     (
         "references",
@@ -104,13 +108,21 @@ WRONG = [
     ("summary", "summary = 1", "mine.toml:1: 'summary' must be a text"),
     ("outdated", 'outdated = "yes"', "mine.toml:1: 'outdated' must be true or false"),
     ("extends", "extends = 1", "mine.toml:1: 'extends' must be a text"),
+    (
+        "change of a rule that is not there",
+        'extends = "base"\n[rule.onne]\nseverity = "info"',
+        (
+            "mine.toml:2: unknown rule 'onne': no profile that this one extends has it;"
+            " did you mean one?"
+        ),
+    ),
 ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [one[1:] for one in WRONG if one[2]],
-    ids=[one[0] for one in WRONG if one[2]],
+    [one[1:] for one in WRONG],
+    ids=[one[0] for one in WRONG],
 )
 def test_what_is_wrong_is_said_with_file_and_line(text, message):
     with pytest.raises(ConfigurationError) as caught:

@@ -1,6 +1,7 @@
 """Reports through JSON and back."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -61,6 +62,36 @@ reports = st.builds(
 
 @given(reports)
 def test_comes_back_as_it_was(report):
+    assert data_to_report(json.loads(json.dumps(report_to_data(report)))) == report
+
+
+EVERY_CHANGE = (
+    model.SetParameter(name="a", value="1"),
+    model.RemoveParameter(name="b"),
+    model.SetOverride(service="smtp/inet", name="c", value="2"),
+    model.RemoveOverride(service="smtp/inet", name="d"),
+)
+
+
+def test_a_report_with_every_kind_of_change_comes_back_as_it_was():
+    found = model.Finding(
+        rule="floor",
+        severity=model.Severity.ERROR,
+        depth=model.Depth.DECLARED,
+        parameter="a",
+        where="main.cf:1",
+        effective="0",
+        wanted="1",
+        why="old",
+        remedy=EVERY_CHANGE,
+    )
+    report = replace(
+        small(),
+        judged=(model.Judged(finding=found, outcome=model.Outcome.FIXED),),
+        plan=model.Plan(
+            changes=tuple(model.PlannedChange(change=one, rules=("floor",)) for one in EVERY_CHANGE)
+        ),
+    )
     assert data_to_report(json.loads(json.dumps(report_to_data(report)))) == report
 
 

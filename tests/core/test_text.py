@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postkeel.core.text import LINE_LIMIT, one_line
+from postkeel.core.text import LINE_LIMIT, did_you_mean, one_line
 
 SHOWN = {
     "plain": ("Postfix: größer als TLS 1.2 ✓", "Postfix: größer als TLS 1.2 ✓"),
@@ -43,6 +43,19 @@ CUT = {
 @pytest.mark.parametrize(("text", "limit", "shown"), CUT.values(), ids=CUT)
 def test_cuts_with_a_mark(text, limit, shown):
     assert one_line(text, limit) == shown
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("smtpd-protocol", ["smtpd-protocols", "key-file"], "; did you mean smtpd-protocols?"),
+        ("pint", ["print", "point"], "; did you mean print or point?"),
+        ("smtpd-protocols", ["key-file"], ""),
+        ("x", [], ""),
+    ],
+)
+def test_offers_the_words_that_are_close(word, known, hint):
+    assert did_you_mean(word, known) == hint
 
 
 @given(st.text(st.characters(), max_size=3000), st.integers(0, 3000))

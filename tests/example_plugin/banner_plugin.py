@@ -38,11 +38,7 @@ def keel_card() -> Card:
         name="banner",
         summary="the SMTP banner does not tell the Postfix version",
         side=Side.ROOT,
-        options=(
-            Option(
-                name="banner", default="$myhostname ESMTP", help="what to write instead"
-            ),
-        ),
+        options=(Option(name="banner", default="$myhostname ESMTP", help="what to write instead"),),
         rules=(RULE,),
     )
 

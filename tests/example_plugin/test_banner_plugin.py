@@ -6,6 +6,7 @@ import importlib.util
 import pathlib
 
 import pytest
+
 from postkeel.conformance import DIRECTORY, broken_promises, sample_event, sample_facts
 
 

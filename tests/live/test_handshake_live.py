@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from postkeel.shell.postfix_facts import DefaultsCache, gather_instance
 
 from postkeel.postfix.handshake import Endpoint, endpoints
+from postkeel.shell.built_in import DefaultsCache
 from postkeel.shell.handshake import handshake, prove, prove_until
+from postkeel.shell.postfix_facts import gather_instance
 
 pytestmark = pytest.mark.live
 

@@ -1,7 +1,5 @@
-"""Instances made from texts, with the real postconf's defaults and the real OpenSSL's suites."""
+"""Instances made from texts, with the defaults of a stated Postfix and this host's OpenSSL."""
 
-import subprocess
-import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +11,7 @@ from postkeel.postfix.instance import FileState, Instance, Parameter, Service
 from postkeel.postfix.main_cf import read_main_cf
 from postkeel.postfix.master_cf import read_master_cf
 from postkeel.postfix.roles import role_of
-from postkeel.shell.openssl import suites_for
+from postkeel.shell.openssl import command_version, suites_for
 
 MASTER_CF = """\
 smtp       inet  n - n - - smtpd
@@ -27,80 +25,64 @@ lmtp       unix  - - n - - lmtp
 cleanup    unix  n - n - 0 cleanup
 """
 
-# What differs between the built-in defaults of releases, as far as rules look at it.
-_EXCLUDED = ":!aNULL:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5".removeprefix(
-    ":!aNULL"
-)
-_SINCE = {
-    (3, 6): {
-        f"{family}_tls_{kind}protocols": ">=TLSv1"
+RELEASES = Path(__file__).parents[1] / "cases/releases"
+DEBIAN_12, DEBIAN_13, DEBIAN_SID = "3.7.11", "3.10.13", "3.11.7"
+
+
+def _nearest(version):
+    """The stored release whose TLS defaults are those of this version too."""
+    if version >= (3, 11):
+        return DEBIAN_SID
+    return DEBIAN_13 if version >= (3, 8) else DEBIAN_12
+
+
+# 3.7 has these values as >=TLSv1.
+_BEFORE_3_6 = dict.fromkeys(
+    (
+        f"{family}_tls_{kind}protocols"
         for family in ("smtpd", "smtp", "lmtp")
         for kind in ("", "mandatory_")
-    },
-    (3, 8): {
-        "tls_high_cipherlist": f"aNULL:-aNULL:HIGH{_EXCLUDED}:@STRENGTH",
-        "tls_medium_cipherlist": f"aNULL:-aNULL:HIGH:MEDIUM{_EXCLUDED}:+RC4:@STRENGTH",
-        "tls_low_cipherlist": "",
-        "tls_export_cipherlist": "",
-        "tls_null_cipherlist": f"eNULL{_EXCLUDED.replace(':!aNULL', '')}:!aNULL",
-    },
-    (3, 11): {"smtp_tls_security_level": "${{$compatibility_level} <level {3.11} ? {} : {may}}"},
-}
-_BEFORE = {
-    (3, 6): dict.fromkeys(_SINCE[3, 6], "!SSLv2, !SSLv3"),
-}
+    ),
+    "!SSLv2, !SSLv3",
+)
 
 
 @cache
-def _answers():
-    """This host's built-in defaults, table types and OpenSSL."""
-    with tempfile.TemporaryDirectory() as directory:
-        (Path(directory) / "main.cf").touch()
-
-        def ask(*arguments):
-            command = ["/usr/sbin/postconf", "-c", directory, *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            return done.stdout.splitlines()
-
-        defaults = dict(line.split(" =", 1) for line in ask("-d"))
-        types = tuple(ask("-m"))
-        openssl = ask("-T", "run-version")[0]
-    return {name: value.strip() for name, value in defaults.items()}, types, openssl
+def stored_release(name):
+    """(defaults, types of tables), as postconf -d and -m gave them on a Debian."""
+    lines = (RELEASES / f"{name}.defaults").read_text().splitlines()
+    defaults = dict(line.split(" =", 1) for line in lines)
+    types = (RELEASES / f"{name}.types").read_text().split()
+    return {name: value.strip() for name, value in defaults.items()}, tuple(types)
 
 
-def _defaults(version):
-    found, _, _ = _answers()
-    found = dict(found)
-    for since, values in _SINCE.items():
-        if version >= since:
-            found |= values
-    for before, values in _BEFORE.items():
-        if version < before:
-            found |= values
-    return found
+def _release(text):
+    version = tuple(int(one) for one in text.split("."))
+    defaults, types = stored_release(_nearest(version))
+    older = _BEFORE_3_6 if version < (3, 6) else {}
+    return defaults | older | {"mail_version": text}, types
 
 
 def make_instance(
     main_cf="",
     master_cf=MASTER_CF,
     *,
-    postfix=None,
+    postfix=DEBIAN_12,
     openssl=None,
     policies=None,
     references=None,
     suites=True,
 ):
-    """An instance as the agent would see it; `postfix` stands for another release."""
-    defaults, types, own_openssl = _answers()
-    version = postfix or defaults["mail_version"]
-    defaults = _defaults(tuple(int(one) for one in version.split("."))) | {"mail_version": version}
+    """An instance as the agent would see it, on this release of Postfix and this host's OpenSSL."""
+    defaults, types = _release(postfix)
+    own_openssl = command_version()
     parameters = {
         name: Parameter(value=one.value, where=f"main.cf:{one.number}")
         for name, one in read_main_cf(main_cf).winners.items()
     }
     made = Instance(
         config_directory="/etc/postfix",
-        version=version,
+        version=postfix,
         openssl=openssl or own_openssl,
         map_types=types,
         parameters=parameters,
@@ -149,3 +131,9 @@ def _service(entry, parameters, defaults):
 @pytest.fixture(name="make_instance")
 def _make_instance():
     return make_instance
+
+
+@pytest.fixture
+def stored_defaults():
+    """The stored defaults of a release of Postfix, and of the versions that share them."""
+    return lambda version: _release(version)[0]

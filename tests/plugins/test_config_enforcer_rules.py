@@ -2,8 +2,9 @@
 
 A case is a TOML file in the folder of its rule: `main_cf`, `master_cf` (a
 default with MX, submission, submissions and clients when left out), `profile`
-(intermediate), `postfix` (this host's), and the `[[finding]]`s of this rule
-that must come out, none when nothing must happen.
+(intermediate), `postfix` (3.7.11, Debian 12's; tests/cases/releases has the
+defaults), and the `[[finding]]`s of this rule that must come out, none when
+nothing must happen. Suites are those of this host's OpenSSL.
 """
 
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -147,6 +148,20 @@ def test_findings_that_do_not_fit_are_counted_and_the_cause_stays():
     assert line.endswith("; proved: none; cause: main.cf changed")
     assert " more; " in line
     assert LIMIT - 150 < len(line.encode()) <= LIMIT
+
+
+def test_an_outcome_without_room_for_a_name_is_counted():
+    many = [judged(Outcome.FAILED, rule=f"rule-{number}") for number in range(200)]
+    line = sentence(report(*many, judged(Outcome.AUDITED), judged(Outcome.HELD)))
+    assert line.endswith(" more; held 1; audited 1")
+
+
+def test_a_line_too_long_without_any_finding_is_cut():
+    texts = ("x" * 600,)
+    told = report(judged(Outcome.FAILED), problems=texts, proof=texts, cause=texts[0])
+    line = sentence(replace(told, instance="/srv/" + "y" * 600))
+    assert len(line.encode()) == LIMIT
+    assert line.endswith("x[...]")
 
 
 texts = st.text(st.characters(), max_size=3000)

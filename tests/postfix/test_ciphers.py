@@ -1,7 +1,10 @@
 """Cipher strings as Postfix makes them, and suites by class with OpenSSL as the oracle."""
 
+import os
 import ssl
 import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +16,7 @@ from postkeel.postfix.ciphers import (
     levels_in_use,
     resulting_suites,
 )
-from postkeel.postfix.instance import Instance, Parameter, Role, Service
+from postkeel.postfix.instance import Instance, Parameter, Role, Service, Suite
 from postkeel.shell.openssl import command_source, command_version, python_source, suites_for
 
 EVERYTHING = "ALL:COMPLEMENTOFALL"
@@ -110,9 +113,22 @@ def test_an_override_makes_a_string_of_its_own():
     assert HIGH + ":!3DES" in all_cipher_strings(here)
 
 
+def test_a_service_without_ciphers_of_its_own_adds_the_lists_that_it_sets_alone():
+    here = instance()
+    cleanup = Service(
+        name="cleanup/unix",
+        command="cleanup",
+        where="master.cf:9",
+        role=Role.OTHER,
+        overrides={"tls_high_cipherlist": Parameter(value="ALL", where="master.cf:10")},
+    )
+    more = all_cipher_strings(replace(here, services=(*here.services, cleanup)))
+    assert set(more) - set(all_cipher_strings(here)) == {"ALL"}
+
+
 @pytest.fixture(scope="module")
 def everything():
-    return python_source()(EVERYTHING)
+    return command_source()(EVERYTHING)
 
 
 def openssl(*arguments):
@@ -160,7 +176,19 @@ def test_predicted_exclusions_are_what_openssl_makes_of_them(words):
     )
     string = f"{MEDIUM}:!{words}"
     assert string not in known.suites
-    assert resulting_suites(known, string) == python_source()(string)
+    assert resulting_suites(known, string) == command_source()(string)
+
+
+def test_what_openssl_could_not_say_of_the_shorter_string_stays_unsaid():
+    silent = Absent(reason="openssl does not answer")
+    here = replace(instance(), suites={MEDIUM: silent})
+    assert resulting_suites(here, f"{MEDIUM}:!aNULL") == silent
+
+
+def test_an_exclusion_that_only_openssl_can_tell_is_absent(everything):
+    here = replace(instance(), suites={MEDIUM: everything})
+    left = resulting_suites(here, f"{MEDIUM}:!HIGH:!aNULL")
+    assert left == Absent(reason="what 'HIGH' excludes is known to OpenSSL only")
 
 
 def test_a_string_never_asked_for_is_absent():
@@ -169,15 +197,50 @@ def test_a_string_never_asked_for_is_absent():
 
 @pytest.mark.parametrize("string", [MEDIUM, HIGH, EVERYTHING, "eNULL:!aNULL", MEDIUM + ":!aNULL"])
 def test_suites_are_those_of_the_openssl_command(string):
-    found = python_source()(string)
+    found = command_source()(string)
     assert {one.name for one in found if one.protocol != "TLSv1.3"} == openssl(
         "-s", "-v", string + ":@SECLEVEL=0"
     )
 
 
-def test_command_agrees_with_python():
+def test_command_and_python_agree():
     assert command_version() == ssl.OPENSSL_VERSION
-    assert command_source()(MEDIUM) == python_source()(MEDIUM)
+    assert command_source()(MEDIUM) == elsewhere("")
+
+
+def test_suites_of_the_legacy_provider_do_not_slip_in():
+    pytest.importorskip("cryptography")
+    loaded = "from cryptography.hazmat.bindings.openssl import binding; "
+    assert elsewhere(loaded, "source_for(ssl.OPENSSL_VERSION)") == command_source()(MEDIUM)
+
+
+def test_a_source_made_before_stays_as_it_was():
+    pytest.importorskip("cryptography")
+    loaded = "kept = source_for(ssl.OPENSSL_VERSION); import cryptography.hazmat.bindings._rust"
+    before = f"from postkeel.shell.openssl import source_for; {loaded}; "
+    assert elsewhere(before, "kept") == command_source()(MEDIUM)
+
+
+def elsewhere(before, source="python_source()"):
+    """The answer of a fresh Python process, into which no test has loaded anything."""
+    program = (
+        f"import ssl; {before}from postkeel.shell.openssl import *; print({source}({MEDIUM!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return eval(done.stdout, {"Suite": Suite})  # noqa: S307 our own words
+
+
+@pytest.mark.parametrize("source", [python_source, command_source])
+def test_an_answer_is_given_again(source):
+    ask = source()
+    assert ask(HIGH) == ask(HIGH)
+    assert len(ask(HIGH)) > 20
 
 
 @pytest.mark.parametrize("source", [python_source, command_source])

@@ -1,12 +1,14 @@
 """Comparisons on their own: what the cases of tests/cases/rules do not reach."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postkeel.core.model import Absent
 from postkeel.postfix.comparisons import COMPARISONS
-from postkeel.postfix.instance import Instance, Parameter
+from postkeel.postfix.instance import Instance, Parameter, Suite
 from postkeel.postfix.question import Question
 
 NAMES = {
@@ -35,7 +37,7 @@ NAMES = {
 }
 
 
-def ask(name, value, policies=None):
+def ask(name, value, policies=None, suites=None):
     parameter, wanted, values = NAMES[name]
     instance = Instance(
         config_directory="/etc/postfix",
@@ -43,9 +45,10 @@ def ask(name, value, policies=None):
         openssl="OpenSSL 3.0.22",
         map_types=("btree",),
         parameters={parameter: Parameter(value=value, where="main.cf:1")},
-        defaults={},
+        defaults={"tls_high_cipherlist": "HIGH"},
         services=(),
         policies=policies or {},
+        suites=suites or {},
     )
     return Question(
         instance=instance, service=None, parameter=parameter, wanted=wanted, values=values
@@ -66,6 +69,72 @@ def test_every_comparison_is_total(name, value):
     assert comparison.strength(question) is None or comparison.strength(question) >= 0
     for assignment in comparison.mend(question):
         assert question.parameter in assignment
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("value", ["", "bogus, starttls", ">=TLSv1.3", "no"])
+def test_a_rule_without_a_value_only_reports(name, value):
+    question = replace(ask(name, value), values=())
+    assert list(COMPARISONS[name].mend(question)) == []
+
+
+# comparison, what is there, what to write instead: best first, None to take it out
+MENDS = [
+    ("protocol-floor", ">=TLSv1", [">=TLSv1.2"]),
+    ("protocol-floor", ">=TLSv1.3", [">=TLSv1.3"]),
+    ("protocol-floor", "bogus", [">=TLSv1.2"]),
+    ("includes", "", ["aNULL"]),
+    ("includes", "MD5", ["MD5, aNULL"]),
+    ("excludes", "dsn, STARTTLS", ["dsn", "dsn"]),
+    ("excludes", "starttls", [None, ""]),
+    ("unset", "btree:/x", [None, ""]),
+    ("obsolete", "no", [None]),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "candidates"), MENDS)
+def test_what_to_write_instead(name, value, candidates):
+    question = ask(name, value)
+    written = [one[question.parameter] for one in COMPARISONS[name].mend(question)]
+    assert written == candidates
+
+
+def suite(name, exchange, authentication="RSA", mac="AEAD"):
+    return Suite(
+        name=name,
+        protocol="TLSv1.2",
+        key_exchange=exchange,
+        authentication=authentication,
+        encryption="AES",
+        mac=mac,
+    )
+
+
+GOOD, OLD = suite("GOOD", "ECDH"), suite("OLD", "RSA")
+CBC, ANONYMOUS = suite("CBC", "ECDH", mac="SHA1"), suite("ANONYMOUS", "ECDH", "None")
+SILENT, UNKNOWN = Absent(reason="no openssl"), Absent(reason="too many questions")
+
+
+@pytest.mark.parametrize(
+    ("default", "own", "expected"),
+    [
+        ((GOOD, OLD), (GOOD,), None),
+        ((GOOD, OLD), (), "OpenSSL finds no cipher"),
+        ((GOOD,), (GOOD, OLD), "this adds OLD"),
+        ((GOOD, OLD, CBC, ANONYMOUS), (OLD, CBC, ANONYMOUS), "this leaves none of the suites"),
+        ((OLD, CBC), (OLD,), None),
+        ((GOOD,), SILENT, SILENT),
+        (SILENT, (GOOD,), SILENT),
+        (SILENT, UNKNOWN, UNKNOWN),
+    ],
+)
+def test_a_cipher_list_against_the_default_one(default, own, expected):
+    question = ask("not-weaker-than-default", "OWN", suites={"HIGH": default, "OWN": own})
+    verdict = COMPARISONS["not-weaker-than-default"].judge(question)
+    if isinstance(expected, str):
+        assert verdict.startswith(expected)
+    else:
+        assert verdict == expected
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from postkeel.postfix.main_cf import read_main_cf
@@ -13,14 +13,13 @@ from postkeel.postfix.main_cf import read_main_cf
 CASES = sorted((Path(__file__).parents[1] / "cases" / "main_cf").glob("*.cf"))
 
 
-def agree(postconf, built_in, read_only, content: bytes) -> None:
+def agree(answer, built_in, read_only, content: bytes) -> None:
     """Both refuse the file, or both give every parameter the same value."""
-    postconf.write(content)
-    theirs = postconf.pairs("-n")
+    theirs = answer.pairs()
     ours = read_main_cf(content.decode("utf-8", "surrogateescape"))
-    assert bool(ours.problems) == (theirs is None), postconf.rejection
+    assert bool(ours.problems) == (theirs is None), answer.said
     if theirs is None:
-        assert f"line {ours.problems[0].line}:" in postconf.rejection
+        assert f"line {ours.problems[0].line}:" in answer.said
         return
     values = {name: one.value for name, one in ours.winners.items()}
     assert {name: values.get(name) for name in theirs} == theirs
@@ -28,9 +27,16 @@ def agree(postconf, built_in, read_only, content: bytes) -> None:
     assert known <= set(theirs)
 
 
+@pytest.fixture(scope="module")
+def answers(postconf):
+    """postconf's word on each case."""
+    files = [(one.read_bytes(), b"") for one in CASES]
+    return dict(zip(CASES, postconf.ask_all(files, "-n"), strict=True))
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda one: one.stem)
-def test_a_case_reads_as_postconf_reads_it(postconf, built_in, read_only, case):
-    agree(postconf, built_in, read_only, case.read_bytes())
+def test_a_case_reads_as_postconf_reads_it(answers, built_in, read_only, case):
+    agree(answers[case], built_in, read_only, case.read_bytes())
 
 
 def test_the_corpus_is_there():
@@ -39,8 +45,33 @@ def test_the_corpus_is_there():
 
 NAMES = ["smtpd_tls_security_level", "smtp_tls_loglevel", "mail_name", "foo", "#mail_name"]
 PIECES = st.sampled_from(
-    [*NAMES, "=", " = ", " ", "\t", "\n", "\n ", "\n\n", "\n#", "\r\n", "\r", "\f", "\v", "#"]
-    + ["may", "a b", "\0", "\x85", "\xa0", "\ufeff", "$", "{", "}", "ü", "\x1c"]
+    [
+        *NAMES,
+        "=",
+        " = ",
+        " ",
+        "\t",
+        "\n",
+        "\n ",
+        "\n\n",
+        "\n#",
+        "\r\n",
+        "\r",
+        "\x0c",
+        "\x0b",
+        "#",
+        "may",
+        "a b",
+        "\x00",
+        "\x85",
+        "\xa0",
+        "\ufeff",
+        "$",
+        "{",
+        "}",
+        "ü",
+        "\x1c",
+    ]
 )
 LINES = st.builds(
     "{}{}{}{}{}".format,
@@ -58,10 +89,15 @@ LINES = st.builds(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.one_of(st.lists(PIECES, max_size=25), st.lists(LINES, max_size=8)).map("".join))
+@example("mail_name = $\x85=#\n")
 def test_any_file_reads_as_postconf_reads_it(postconf, built_in, read_only, fatal, text):
     fatal.count += bool(read_main_cf(text).problems)
     if fatal.count <= fatal.most or not read_main_cf(text).problems:
-        agree(postconf, built_in, read_only, text.encode("utf-8"))
+        content = text.encode("utf-8")
+        answer = postconf.ask("-n", main_cf=content)
+        # What a value refers to is not how the file reads: test_expansion has that.
+        if "macro processing error" not in answer.said:
+            agree(answer, built_in, read_only, content)
 
 
 @settings(max_examples=200, deadline=None)

@@ -13,7 +13,8 @@ from postkeel.postfix.ciphers import cipher_string
 from postkeel.postfix.instance import parse_version
 from postkeel.postfix.levels import security_level
 from postkeel.postfix.protocols import PROTOCOLS, resulting_protocols
-from postkeel.shell.postfix_facts import DefaultsCache, gather_instance
+from postkeel.shell.built_in import DefaultsCache
+from postkeel.shell.postfix_facts import gather_instance
 
 pytestmark = pytest.mark.live
 

@@ -12,9 +12,9 @@ import pytest
 from postkeel.core.errors import PostfixError
 from postkeel.core.model import Absent
 from postkeel.postfix.instance import FileState, Parameter, Role
-from postkeel.shell import postfix_facts
+from postkeel.shell import built_in, postfix_facts
+from postkeel.shell.built_in import DefaultsCache
 from postkeel.shell.postfix_facts import (
-    DefaultsCache,
     discover_instances,
     gather_instance,
     is_running,
@@ -169,8 +169,9 @@ def test_nothing_is_left_behind(place, monkeypatch, tmp_path_factory, age):
         ("", "smtp inet n - y - - smtpd\nsmtps inet n\n", "master.cf:2: bad field count"),
         ("", "smtp inet n - x - - smtpd\n", 'master.cf:1: invalid chroot field "x"'),
         (b"\x00\x01\x02binary", MASTER, "main.cf:1: missing attribute name"),
-        (b"x" * (5 << 20), MASTER, "main.cf: larger than 4 MiB"),
+        (b"x" * (5 << 20), MASTER, "main.cf: larger than 1 MiB"),
     ],
+    ids=["no equals", "few fields", "bad field", "binary", "huge"],
 )
 def test_a_file_that_postfix_refuses_is_located(place, main_cf, master_cf, said):
     with pytest.raises(PostfixError) as caught:
@@ -256,7 +257,8 @@ def test_built_in_facts_are_asked_for_once(place, monkeypatch):
     place.write("mail_name = a\n")
     started = []
     real = postfix_facts.start
-    monkeypatch.setattr(postfix_facts, "start", lambda argv: started.append(argv) or real(argv))
+    for module in (postfix_facts, built_in):
+        monkeypatch.setattr(module, "start", lambda argv: started.append(argv) or real(argv))
     cache = DefaultsCache()
     first = gather_instance(place.directory, defaults=cache)
     assert len(started) == 4
@@ -264,17 +266,20 @@ def test_built_in_facts_are_asked_for_once(place, monkeypatch):
     assert len(started) == 5
 
 
-def test_built_in_facts_are_asked_for_again_when_a_library_was_replaced(place, monkeypatch, tmp_path):
+def test_built_in_facts_are_asked_for_again_when_a_library_was_replaced(
+    place, monkeypatch, tmp_path
+):
     place.write("mail_name = a\n")
     stamp = tmp_path / "ld.so.cache"
     stamp.write_text("1")
-    monkeypatch.setattr(postfix_facts, "_LOOSE_PARTS", (str(stamp),))
+    monkeypatch.setattr(built_in, "LOOSE_PARTS", (str(stamp),))
     cache = DefaultsCache()
     gather_instance(place.directory, defaults=cache)
     stamp.write_text("22")
     started = []
     real = postfix_facts.start
-    monkeypatch.setattr(postfix_facts, "start", lambda argv: started.append(argv) or real(argv))
+    for module in (postfix_facts, built_in):
+        monkeypatch.setattr(module, "start", lambda argv: started.append(argv) or real(argv))
     gather_instance(place.directory, defaults=cache)
     assert len(started) == 4
 

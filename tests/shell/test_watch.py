@@ -261,7 +261,7 @@ def test_a_path_that_leads_nowhere_is_watched_where_it_ends(bed, make):
 
 
 def test_what_the_kernel_refuses_is_a_problem_and_is_tried_again(bed):
-    from postkeel.shell import watchdog_events  # noqa: F401, PLC0415  files to import must still open
+    from postkeel.shell import watchdog_events  # noqa: F401  files to import must still open
 
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))

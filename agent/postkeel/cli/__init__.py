@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"postkeel {__version__}")
         return 0
+    # A command ends before there is garbage worth collecting; the agent switches it on again.
+    gc.disable()
     from postkeel.cli.dispatch import run
 
     return run(words)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from postkeel.cli.opening import Opened, instances, looked, looking_round, open_all
-from postkeel.cli.render import Paint, counted, finding_data, finding_lines, print_json
+from postkeel.cli.opening import Opened, finish, instances, looked, looking_round, of_each, open_all
+from postkeel.cli.render import Paint, counted, finding_lines, print_json
 from postkeel.contract import Outcome, Severity
 from postkeel.core.decide import compliant, dry
 from postkeel.core.model import Judged
+from postkeel.core.report_json import finding_data
+from postkeel.core.text import one_line
 from postkeel.postfix.instance import Instance
 
 
 def main(arguments: Namespace) -> int:
     opened = open_all(arguments)
-    checked = [_check(opened, one, live=arguments.live) for one in instances(arguments)]
+    checked, complaint = of_each(
+        instances(arguments), lambda one: _check(opened, one, live=arguments.live)
+    )
     if arguments.format == "json":
         print_json(instances=[_data(*one) for one in checked])
     else:
         paint = Paint(arguments)
         for instance, profile, judged, problems in checked:
             _print(instance, profile, judged, problems, paint)
-    return 2 if any(pending(judged) for _, _, judged, _ in checked) else 0
+    return finish(complaint, 2 if any(pending(judged) for _, _, judged, _ in checked) else 0)
 
 
 Checked = tuple[Instance, str, tuple[Judged, ...], list[str]]
@@ -55,7 +59,12 @@ def _data(
         "profile": profile,
         "compliant": compliant(judged),
         "findings": [
-            {**finding_data(one.finding), "waived": one.outcome is Outcome.WAIVED} for one in judged
+            {
+                **finding_data(one.finding),
+                "fixable": bool(one.finding.remedy),
+                "waived": one.outcome is Outcome.WAIVED,
+            }
+            for one in judged
         ],
         "problems": problems,
     }
@@ -71,7 +80,7 @@ def _print(
     open_ones = [one.finding for one in judged if one.outcome is not Outcome.WAIVED]
     verdict = paint("error" if pending(judged) else "good", counted(open_ones))
     print(
-        f"{instance.config_directory}: Postfix {instance.version}, {instance.openssl},"
+        f"{one_line(instance.config_directory)}: Postfix {instance.version}, {instance.openssl},"
         f" profile {profile}: {verdict}"
     )
     for one in judged:
@@ -79,6 +88,6 @@ def _print(
         for line in finding_lines(one.finding, paint, note):
             print(line)
     for problem in problems:
-        print(f"  {paint('warning', 'problem ')}{problem}")
+        print(f"  {paint('warning', 'problem ')}{one_line(problem)}")
     if any(one.remedy for one in open_ones):
         print("`postkeel diff` shows the corrections, `postkeel enforce` makes them.")

@@ -5,16 +5,19 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator
 
-from postkeel.cli.opening import Opened, instances, looked, looking_round, open_all
+from postkeel.cli.opening import Opened, finish, instances, looked, looking_round, of_each, open_all
 from postkeel.cli.render import Paint, print_json
 from postkeel.core.model import Plan
+from postkeel.core.text import one_line
 from postkeel.core.unified_diff import unified
 from postkeel.postfix.editing import Texts, edit
+
+_LONGEST = 1 << 16
 
 
 def main(arguments: Namespace) -> int:
     opened = open_all(arguments)
-    diffs = [(one, *_diff(opened, one)) for one in instances(arguments)]
+    diffs, complaint = of_each(instances(arguments), lambda one: (one, *_diff(opened, one)))
     if arguments.format == "json":
         print_json(
             instances=[
@@ -28,9 +31,9 @@ def main(arguments: Namespace) -> int:
         )
     else:
         paint = Paint(arguments)
-        for _, _, text in diffs:
-            print("\n".join(_painted(text, paint)))
-    return 2 if any(text for _, _, text in diffs) else 0
+        for directory, _, text in diffs:
+            print("\n".join(_painted(text, paint)) or f"{one_line(directory)}: nothing to change")
+    return finish(complaint, 2 if any(text for _, _, text in diffs) else 0)
 
 
 def _diff(opened: Opened, directory: str) -> tuple[Plan, str]:
@@ -61,7 +64,7 @@ def change_data(plan: Plan, index: int) -> dict[str, object]:
 
 def annotated(text: str, plan: Plan) -> Iterator[str]:
     """The diff with each hunk's header naming the rules whose parameters it touches."""
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     for number, line in enumerate(lines):
         if not line.startswith("@@"):
             yield line
@@ -78,7 +81,8 @@ def annotated(text: str, plan: Plan) -> Iterator[str]:
 
 def _painted(text: str, paint: Paint) -> Iterator[str]:
     styles = {"+": "good", "-": "error", "@": "info"}
-    for line in text.splitlines():
-        shown = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    for line in text.split("\n") if text else ():
+        # A tab is layout here; all else that a terminal would act on is shown instead.
+        shown = "\t".join(one_line(part, _LONGEST) for part in line.split("\t"))
         style = styles.get(shown[:1])
         yield paint(style, shown) if style else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
 from postkeel.cli.check import pending
@@ -10,6 +11,7 @@ from postkeel.cli.render import Paint, finding_lines, print_json
 from postkeel.contract import Outcome, Report
 from postkeel.core.errors import PostkeelError
 from postkeel.core.report_json import report_to_data
+from postkeel.core.text import one_line
 
 _BROKEN = (Outcome.FAILED, Outcome.REVERTED)
 
@@ -20,8 +22,6 @@ def main(arguments: Namespace) -> int:
     for directory in instances(arguments):
         start = looking_round if arguments.dry_run else acting_round
         report = start(opened, directory).run(act=not arguments.dry_run)
-        if report.outcome is Outcome.FAILED and not report.judged:
-            raise PostkeelError("\n".join(report.problems))
         reports.append(report)
         if not arguments.dry_run:
             opened.registry.deliver(report, [])
@@ -30,10 +30,21 @@ def main(arguments: Namespace) -> int:
     else:
         paint = Paint(arguments)
         for report in reports:
-            print_report(report, paint)
-    if any(one.outcome in _BROKEN for one in reports):
-        return 1
+            if report.judged or report.outcome is not Outcome.FAILED:
+                print_report(report, paint)
+    broken = [one for one in reports if one.outcome in _BROKEN]
+    if broken:
+        sys.stdout.flush()
+        raise PostkeelError("\n".join(map(_complaint, broken)))
     return 2 if any(pending(one.judged) for one in reports) else 0
+
+
+def _complaint(report: Report) -> str:
+    """Why the files are not as wanted, or what kept the round from looking."""
+    if not report.judged:
+        return "\n".join(report.problems)
+    reasons = [one.reason for one in report.judged if one.outcome in _BROKEN] + [*report.problems]
+    return f"{report.instance}: {report.outcome.value}: {'; '.join(dict.fromkeys(reasons))}"
 
 
 def print_report(report: Report, paint: Paint) -> None:
@@ -41,7 +52,7 @@ def print_report(report: Report, paint: Paint) -> None:
     style = {Outcome.CLEAN: "good", Outcome.FIXED: "good"}.get(report.outcome, "error")
     milliseconds = report.seconds * 1000
     print(
-        f"{report.instance}: {paint(style, report.outcome.value)}"
+        f"{one_line(report.instance)}: {paint(style, report.outcome.value)}"
         f" ({len(report.judged)} findings, {milliseconds:.0f} ms)"
     )
     for one in report.judged:
@@ -49,6 +60,6 @@ def print_report(report: Report, paint: Paint) -> None:
         for line in finding_lines(one.finding, paint, note):
             print(line)
     for line in report.proof:
-        print(f"  proved    {line}")
+        print(f"  proved    {one_line(line)}")
     for problem in report.problems:
-        print(f"  {paint('warning', 'problem ')}  {problem}")
+        print(f"  {paint('warning', 'problem ')}  {one_line(problem)}")

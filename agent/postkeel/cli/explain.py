@@ -10,6 +10,7 @@ from postkeel.cli.render import print_json
 from postkeel.contract import Need
 from postkeel.core.errors import PostkeelError
 from postkeel.core.profile import Profile, ProfileRule
+from postkeel.core.text import did_you_mean
 from postkeel.postfix.instance import Instance, parse_version
 from postkeel.registry import Registry
 
@@ -25,7 +26,8 @@ def main(arguments: Namespace) -> int:
         if one.id == arguments.topic
     ]
     if not rules and not coded:
-        raise PostkeelError(_nothing(arguments.topic, profile))
+        coded_names = [one.id for plugin in opened.registry.plugins for one in plugin.card.rules]
+        raise PostkeelError(_nothing(arguments.topic, profile, coded_names))
     version = _version(arguments, opened.registry)
     if arguments.format == "json":
         print_json(
@@ -55,12 +57,9 @@ def _version(arguments: Namespace, registry: Registry) -> str:
     return fact.version if isinstance(fact, Instance) else ""
 
 
-def _nothing(topic: str, profile: Profile) -> str:
-    import difflib
-
+def _nothing(topic: str, profile: Profile, coded: list[str]) -> str:
     names = {name for one in profile.rules for name in (one.id, *one.parameters)}
-    close = difflib.get_close_matches(topic, names, n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    hint = did_you_mean(topic, sorted(names.union(coded)))
     return f"profile {profile.name} has no rule or parameter {topic!r}{hint}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Mapping
 
-from postkeel.cli.opening import Opened, instances, looked, looking_round, open_all
+from postkeel.cli.opening import Opened, finish, instances, looked, looking_round, of_each, open_all
 from postkeel.cli.render import print_json, table
 from postkeel.contract import Absent
 from postkeel.core.errors import PostfixError
@@ -16,13 +16,13 @@ from postkeel.postfix.meaning import TlsMeaning, tls_meaning
 
 def main(arguments: Namespace) -> int:
     opened = open_all(arguments)
-    known = [_instance(opened, one) for one in instances(arguments)]
+    known, complaint = of_each(instances(arguments), lambda one: _instance(opened, one))
     if arguments.format == "json":
         print_json(instances=[_data(one) for one in known])
     else:
         for one in known:
             _print(one)
-    return 0
+    return finish(complaint, 0)
 
 
 def _instance(opened: Opened, directory: str) -> Instance:
@@ -71,12 +71,16 @@ def _meaning_data(meaning: TlsMeaning) -> dict[str, object]:
 
 def _print(instance: Instance) -> None:
     state = "running" if instance.running else "not running"
-    print(f"{instance.config_directory}: Postfix {instance.version}, {instance.openssl}, {state}")
+    directory = one_line(instance.config_directory)
+    print(f"{directory}: Postfix {instance.version}, {instance.openssl}, {state}")
     print(f"  map types: {' '.join(instance.map_types)}")
     for warning in instance.warnings:
         print(f"  postconf warns: {one_line(warning)}")
     print("  main.cf")
-    rows = [(one.where, name, one_line(one.value)) for name, one in instance.parameters.items()]
+    rows = [
+        (one.where, one_line(name), one_line(one.value))
+        for name, one in instance.parameters.items()
+    ]
     for line in table(rows, indent="    "):
         print(line)
     for service in instance.services:
@@ -88,9 +92,10 @@ def _print_service(instance: Instance, name: str) -> None:
     meanings = tls_meaning(instance, service) if service else ()
     if service is None or not (service.overrides or meanings):
         return
-    print(f"  {service.name} ({service.command}, {service.role.value}, {service.where})")
+    named = f"{one_line(service.name)} ({one_line(service.command)}"
+    print(f"  {named}, {service.role.value}, {service.where})")
     for key, one in service.overrides.items():
-        print(f"    {one.where}  -o {key}={one_line(one.value)}")
+        print(f"    {one.where}  -o {one_line(key)}={one_line(one.value)}")
     for meaning in meanings:
         suites = meaning.suites
         count = suites.reason if isinstance(suites, Absent) else f"{len(suites)} cipher suites"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from postkeel.cli.opening import instances, open_configuration
 from postkeel.cli.render import print_json
 from postkeel.core.duration import parse_duration
+from postkeel.core.text import one_line
 from postkeel.shell.holds import Holds
 
 
@@ -35,5 +36,5 @@ def main(arguments: Namespace) -> int:
         end = (
             f"until {one.until:%Y-%m-%d %H:%M:%S} UTC" if one.until else "until `postkeel release`"
         )
-        print(f"{one.instance}: held {end}: {one.reason}")
+        print(f"{one.instance}: held {end}: {one_line(one.reason)}")
     return 0

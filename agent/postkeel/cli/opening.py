@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from postkeel.contract import Absent, Event, EventKind, Need
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import ConfigurationError, PostfixError, PostkeelError, Problem
+from postkeel.core.frozen import frozen
 from postkeel.discovery import find_plugins, own_plugins
 from postkeel.registry import Registry
 from postkeel.shell.documents import Profiles, load_configuration
-from postkeel.shell.round import Round, Seen
+from postkeel.shell.looking import Seen
+from postkeel.shell.round import Round
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Opened:
     """A checked configuration with its profiles and plugins."""
 
@@ -72,7 +78,7 @@ def open_all(arguments: Namespace) -> Opened:
     from postkeel.shell.own_facts import OwnFacts
 
     configuration, profiles = open_configuration(arguments)
-    own = OwnFacts(configuration, profiles)
+    own = OwnFacts(configuration, profiles, arguments.defaults)
     found = [*own_plugins({own.name: own}), *find_plugins(configuration)]
     return Opened(
         configuration=configuration,
@@ -96,6 +102,31 @@ def instances(arguments: Namespace) -> tuple[str, ...]:
             f"{directory}: no such directory; -c takes Postfix's configuration directory"
         )
     return (directory,)
+
+
+def of_each(directories: Iterable[str], look: Callable[[str], T]) -> tuple[list[T], str]:
+    """What `look` gives of each instance, and what those say that cannot be read.
+
+    Errors: PostkeelError when none can: then there is nothing to show.
+    """
+    found: list[T] = []
+    complaints: list[str] = []
+    for directory in directories:
+        try:
+            found.append(look(directory))
+        except PostkeelError as error:
+            complaints.append(str(error))
+    if complaints and not found:
+        raise PostkeelError("\n".join(complaints))
+    return found, "\n".join(complaints)
+
+
+def finish(complaint: str, status: int) -> int:
+    """The command's exit status. Errors: PostkeelError for what could not be shown."""
+    if complaint:
+        sys.stdout.flush()
+        raise PostkeelError(complaint)
+    return status
 
 
 def requested(directory: str, *detail: str) -> Event:

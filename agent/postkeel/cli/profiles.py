@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator
+from enum import Enum
 
 from postkeel.cli.opening import open_configuration
 from postkeel.cli.render import print_json, table
 from postkeel.core.errors import ConfigurationError, PostkeelError, Problem
-from postkeel.core.profile import Profile, ProfileRule
+from postkeel.core.profile import Profile, ProfileRule, VersionRange
 from postkeel.shell.documents import Profiles
 
 _COMPARED = (
@@ -21,6 +22,7 @@ _COMPARED = (
     "severity",
     "postfix",
 )
+_WRITTEN = ("wanted", "values")
 
 
 def main(arguments: Namespace) -> int:
@@ -94,5 +96,24 @@ def _differences(first: Profile, second: Profile) -> Iterator[dict[str, str]]:
                 first.name: "(no such rule)" if left is None else _wanted(left),
                 second.name: "(no such rule)" if right is None else _wanted(right),
             }
-        elif any(getattr(left, key) != getattr(right, key) for key in _COMPARED):
-            yield {"rule": identity, first.name: _wanted(left), second.name: _wanted(right)}
+        elif keys := [key for key in _COMPARED if getattr(left, key) != getattr(right, key)]:
+            yield {"rule": identity, first.name: _told(left, keys), second.name: _told(right, keys)}
+
+
+def _told(rule: ProfileRule, keys: list[str]) -> str:
+    """What a rule has under these keys; the values to write without a name, for they say most."""
+    written = [_wanted(rule)] if {"wanted", "values"} & set(keys) else []
+    others = [f"{key} {_plain(getattr(rule, key))}" for key in keys if key not in _WRITTEN]
+    return "; ".join(written + others)
+
+
+def _plain(value: object) -> str:
+    match value:
+        case Enum():
+            return str(value.value)
+        case VersionRange():
+            return value.text or "every version"
+        case tuple():
+            return ", ".join(map(_plain, value))
+        case _:
+            return str(value)

@@ -19,7 +19,7 @@ class Paint:
     """Colour, where the output is a terminal and nobody forbade it."""
 
     def __init__(self, arguments: Namespace) -> None:
-        self.on = not arguments.no_color and "NO_COLOR" not in os.environ and sys.stdout.isatty()
+        self.on = not arguments.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
 
     def __call__(self, style: str, text: str) -> str:
         return f"\033[{_STYLES[style]}m{text}\033[0m" if self.on else text
@@ -28,34 +28,22 @@ class Paint:
 def print_json(**document: object) -> None:
     """The one document on standard output, with postkeel's version first.
 
-    Bytes that are not UTF-8 come out as the replacement character: JSON has no others.
+    Always UTF-8, whatever the locale; bytes that are not UTF-8 come out as the
+    replacement character, for JSON has no others.
     """
     text = json.dumps({"postkeel": __version__, **document}, indent=2, ensure_ascii=False)
-    sys.stdout.write(text.encode("utf-8", "replace").decode() + "\n")
-
-
-def finding_data(finding: Finding) -> dict[str, object]:
-    """A finding as `check --format json` has it."""
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity.value,
-        "depth": finding.depth.value,
-        "service": finding.service,
-        "parameter": finding.parameter,
-        "where": finding.where,
-        "effective": finding.effective,
-        "wanted": finding.wanted,
-        "fixable": bool(finding.remedy),
-        "why": finding.why,
-    }
+    octets = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(octets + b"\n")
 
 
 def finding_lines(finding: Finding, paint: Paint, note: str = "") -> Iterable[str]:
     """A finding for a person: what and where, then what is wanted and why."""
     severity = finding.severity.value
-    place = f"{finding.service}: " if finding.service else ""
-    fact = f"{place}{finding.parameter} = {one_line(finding.effective, 200)}".rstrip()
-    yield f"  {paint(severity, f'{severity:<8}')}{finding.rule}{note}"
+    place = f"{one_line(finding.service, 200)}: " if finding.service else ""
+    parameter = one_line(finding.parameter, 200)
+    fact = f"{place}{parameter} = {one_line(finding.effective, 200)}".rstrip()
+    yield f"  {paint(severity, f'{severity:<8}')}{finding.rule}{one_line(note, 800)}"
     yield f"          {finding.where}: {fact}"
     if finding.wanted:
         fixable = "" if finding.remedy else " (an administrator has to decide)"

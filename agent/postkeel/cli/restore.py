@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from postkeel.cli.opening import instances, open_configuration
 from postkeel.cli.render import print_json
 from postkeel.core.errors import PostkeelError
+from postkeel.shell.correction import RELOAD_SECONDS
 from postkeel.shell.holds import Holds
 from postkeel.shell.originals import Restored, restore
-from postkeel.shell.postfix_facts import is_running
+from postkeel.shell.postfix_facts import is_running, queue_directory
 from postkeel.shell.reload import reload
-from postkeel.shell.correction import RELOAD_SECONDS
 from postkeel.shell.staging import postconf_accepts
 
 REASON = "restored to the original files"
@@ -52,6 +52,6 @@ def _restore(directory: str, state: str) -> tuple[str, Restored]:
         if before is None:
             holds.release(directory)
         raise
-    if restored.files and is_running(directory):
+    if restored.files and is_running(queue_directory(directory)):
         reload(directory, RELOAD_SECONDS)
     return directory, restored

@@ -70,7 +70,8 @@ def _print(
     if pid is None or status is None:
         return
     print(
-        f"  last round: {status.outcome}, {status.findings} findings, {status.time} ({status.event})"
+        f"  last round: {status.outcome}, {status.findings} findings,"
+        f" {status.time} ({status.event})"
     )
     for name, due in status.timers.items():
         print(f"  next {name}: {due}")

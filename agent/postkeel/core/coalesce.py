@@ -6,7 +6,7 @@ is half written, and act again on each of the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from postkeel.core.frozen import frozen
 
 QUIET = 0.002
 """Seconds without a further event after which an edit counts as over: a rename or
@@ -15,15 +15,16 @@ close is an editor's last act; what follows it within 2 ms belongs to it."""
 LONGEST = 0.050
 """Seconds after the first event when complete edits that never pause are acted on."""
 
-UNFINISHED_QUIET = 0.050
+UNFINISHED_QUIET = 2.0
 """The same pause for a file that was written and not closed yet: correcting it between
-its writer's truncation and its last write would lose that writer's edit."""
+its writer's truncation and its last write would lose that writer's edit. Postfix itself
+waits as long for a main.cf that has just been written."""
 
-UNFINISHED_LONGEST = 0.500
+UNFINISHED_LONGEST = 5.0
 """Seconds after the first event when a file that is never closed is acted on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Burst:
     """The paths that changed since `first`; `unfinished` are those still being written."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from typing import Any
 
 from postkeel.core.document import Document
 from postkeel.core.errors import ConfigurationError, Problem
+from postkeel.core.frozen import frozen
 from postkeel.core.model import Finding, Mode, Waiver
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Contest:
     """When two writers fight: this many corrections of one rule within these seconds."""
 
@@ -20,7 +21,7 @@ class Contest:
     seconds: int = 600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settings:
     """What one instance is held at, and whether drift is corrected."""
 
@@ -28,7 +29,7 @@ class Settings:
     profile: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Configuration:
     """All of postkeel.toml and conf.d, merged. Directories are absolute paths.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
+from typing import assert_never
 
 from postkeel.core.configuration import waiver_for
+from postkeel.core.frozen import frozen
 from postkeel.core.model import (
     Change,
     Finding,
@@ -27,7 +28,7 @@ from postkeel.core.model import (
 Subject = tuple[str, str | None, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Policy:
     """What the administrator said about one instance, as it stands in this round."""
 
@@ -38,7 +39,7 @@ class Policy:
     contested: Collection[Subject] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Decision:
     """Findings that stay as they are, drifts to correct, and the plan that does it."""
 
@@ -99,6 +100,8 @@ def _place(change: Change) -> tuple[str, str]:
             return ("", name)
         case SetOverride(service=service, name=name) | RemoveOverride(service=service, name=name):
             return (service, name)
+        case _:
+            assert_never(change)
 
 
 def _conflict(finding: Finding, changes: Mapping[tuple[str, str], PlannedChange]) -> Judged | None:

@@ -8,12 +8,12 @@ that postkeel reads, and at worst names the table instead of the key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from postkeel.core.errors import Problem
+from postkeel.core.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Document:
     """A parsed file: its name, its text and its top-level table."""
 

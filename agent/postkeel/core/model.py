@@ -7,10 +7,11 @@ plans held against each other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from typing import Union
+
+from postkeel.core.frozen import frozen
 
 
 class Severity(str, Enum):
@@ -73,7 +74,7 @@ class Activation(str, Enum):
     RELOAD = "reload"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Event:
     """Something happened to one instance; `time` is aware, in UTC."""
 
@@ -83,7 +84,7 @@ class Event:
     detail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Need:
     """A fact that is wanted: its kind, and the thing it is about.
 
@@ -96,7 +97,7 @@ class Need:
     subject: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Absent:
     """A fact that could not be had, with the reason an administrator can act on."""
 
@@ -107,7 +108,7 @@ Facts = Mapping[Need, object]
 """What is known at one moment; a need nobody could meet maps to `Absent`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SetParameter:
     """Give a main.cf parameter this value."""
 
@@ -115,14 +116,14 @@ class SetParameter:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveParameter:
     """Take every line that sets this parameter out of main.cf."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SetOverride:
     """Give a master.cf service ("submission/inet") this `-o name=value`."""
 
@@ -131,7 +132,7 @@ class SetOverride:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveOverride:
     """Take every `-o name=...` of this parameter out of a master.cf service."""
 
@@ -142,7 +143,7 @@ class RemoveOverride:
 Change = Union[SetParameter, RemoveParameter, SetOverride, RemoveOverride]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """Something is wrong; with a remedy it is a drift.
 
@@ -168,7 +169,7 @@ class Finding:
         return (self.rule, self.service, self.parameter)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlannedChange:
     """One edit and the rules that ask for it."""
 
@@ -176,7 +177,7 @@ class PlannedChange:
     rules: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """Edits in order, no two of them to the same place, and how they take effect."""
 
@@ -187,7 +188,7 @@ class Plan:
         return Activation.RELOAD if self.changes else Activation.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Waiver:
     """This rule does not apply here: why, who says so, until which day (inclusive).
 
@@ -202,7 +203,7 @@ class Waiver:
     parameter: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hold:
     """Do not correct this instance until then; None is until released."""
 
@@ -212,7 +213,7 @@ class Hold:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Judged:
     """A finding, what became of it, and why, when that needs saying."""
 
@@ -221,7 +222,7 @@ class Judged:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Report:
     """The record of one round. `seconds` is the time it took, by a steady clock.
 

@@ -7,19 +7,21 @@ differs: single keys of a rule, a new rule, or `enabled = false`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields
 from typing import cast
 
 from postkeel.core.document import Document
 from postkeel.core.errors import ConfigurationError, Problem
+from postkeel.core.frozen import frozen
 from postkeel.core.model import Severity
+from postkeel.core.text import did_you_mean
 from postkeel.postfix.instance import Role, Version, parse_version
 
 _OPERATORS = (">=", "<=", "<", ">", "=")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VersionRange:
     """A condition on a version: ">=3.6,<3.9"; empty is every version."""
 
@@ -46,7 +48,7 @@ def _holds(condition: str, version: Version) -> bool:
             return have == bound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Value:
     """What to write, for the versions that take it."""
 
@@ -54,7 +56,7 @@ class Value:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ProfileRule:
     """One requirement.
 
@@ -82,7 +84,7 @@ class ProfileRule:
         return next((one.text for one in self.values if one.postfix.includes(version)), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Profile:
     """A named hardened state. `lineage` is its own name, then those it extends."""
 
@@ -114,12 +116,16 @@ def resolve_profile(
     chain = _chain(name, documents)
     merged: dict[str, dict[str, object]] = {}
     origin: dict[str, dict[str, Document]] = {}
+    problems: list[Problem] = []
     for document in reversed(chain):
-        for identity, table in _rules(document).items():
+        tables = _rules(document)
+        problems += _changes_of_nothing(document, tables, merged)
+        for identity, table in tables.items():
             merged[identity] = {**merged.get(identity, {}), **table}
             # A key that is missing everywhere is missed in the profile nearest to the user.
             origin.setdefault(identity, {}).update({"": document} | dict.fromkeys(table, document))
-    problems: list[Problem] = []
+    if problems:
+        raise ConfigurationError(*problems)
     rules: list[ProfileRule] = []
     for identity, table in merged.items():
         if table.get("enabled", True) is False:
@@ -136,6 +142,20 @@ def resolve_profile(
         outdated=chain[0].data.get("outdated", False) is True,
         rules=tuple(rules),
     )
+
+
+def _changes_of_nothing(
+    document: Document, tables: Mapping[str, object], known: Collection[str]
+) -> Iterator[Problem]:
+    """Rules that say too little to be new, and that no extended profile has: misspelt ones."""
+    for identity, table in tables.items():
+        if "extends" in document.data and identity not in known and not _is_new(table):
+            message = f"unknown rule {identity!r}: no profile that this one extends has it"
+            yield document.problem(f"{message}{did_you_mean(identity, known)}", "rule", identity)
+
+
+def _is_new(table: object) -> bool:
+    return isinstance(table, dict) and ("parameters" in table or "comparison" in table)
 
 
 def _name(document: Document) -> str:

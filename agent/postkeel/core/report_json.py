@@ -70,8 +70,8 @@ def _event_data(event: Event) -> Data:
     }
 
 
-def _judged_data(judged: Judged) -> Data:
-    finding = judged.finding
+def finding_data(finding: Finding) -> Data:
+    """A finding without its remedy."""
     return {
         "rule": finding.rule,
         "severity": finding.severity.value,
@@ -82,7 +82,13 @@ def _judged_data(judged: Judged) -> Data:
         "effective": finding.effective,
         "wanted": finding.wanted,
         "why": finding.why,
-        "remedy": [_change_data(one) for one in finding.remedy],
+    }
+
+
+def _judged_data(judged: Judged) -> Data:
+    return {
+        **finding_data(judged.finding),
+        "remedy": [_change_data(one) for one in judged.finding.remedy],
         "outcome": judged.outcome.value,
         "reason": judged.reason,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LINE_LIMIT = 2048
 """Octets of UTF-8 that every syslog receiver should take (RFC 5424, section 6.1)."""
 
@@ -39,3 +41,11 @@ def _shown(character: str) -> str:
     if code <= 0xFF:  # noqa: PLR2004
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean smtpd-protocols?", or nothing when no known word is close."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

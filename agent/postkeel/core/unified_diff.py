@@ -15,8 +15,8 @@ def unified(before: Texts, after: Texts, *, context: int = 3) -> str:
         ("master.cf", before.master_cf, after.master_cf),
     ):
         lines = difflib.unified_diff(
-            old.splitlines(keepends=True),
-            new.splitlines(keepends=True),
+            _lines(old),
+            _lines(new),
             f"a/{name}",
             f"b/{name}",
             n=context,
@@ -25,3 +25,9 @@ def unified(before: Texts, after: Texts, *, context: int = 3) -> str:
             one if one.endswith("\n") else one + "\n\\ No newline at end of file\n" for one in lines
         ]
     return "".join(parts)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as Postfix counts them: nothing but a line feed ends one."""
+    *lines, rest = text.split("\n")
+    return [f"{one}\n" for one in lines] + ([rest] if rest else [])

@@ -52,7 +52,8 @@ def add_exclusions(question: Question) -> Iterator[Assignment]:
 def suites_not_weaker_than_default(question: Question) -> Verdict:
     """A redefined cipher list may leave suites out, but not the best; and add none."""
     default = question.instance.defaults.get(question.parameter, "")
-    if not question.declared or question.value == default:
+    # Since 3.8 the lists low and export have no default, and no grade uses them.
+    if not question.declared or not default or question.value == default:
         return None
     base = resulting_suites(question.instance, default)
     found = resulting_suites(question.instance, question.value)
@@ -96,7 +97,7 @@ def cipher_names_known(question: Question) -> Verdict:
     if not unknown:
         return None
     # Heavy, and needed only here.
-    from difflib import get_close_matches  # noqa: PLC0415
+    from difflib import get_close_matches
 
     near = get_close_matches(unknown[0], sorted(KEYWORDS), n=1)
     guess = f"; is {near[0]} meant?" if near else ""

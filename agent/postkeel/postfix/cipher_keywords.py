@@ -6,6 +6,7 @@ A TLS 1.3 suite is in none of them: cipher lists have no say over TLS 1.3.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from postkeel.postfix.instance import Suite
@@ -89,6 +90,7 @@ KEYWORDS: Final = frozenset(
 _EMPTY: Final = frozenset((*_GONE, *_GONE_TOO))
 
 
+@lru_cache(maxsize=4096)  # the same few suites and words come again for each service
 def in_class(suite: Suite, word: str) -> bool | None:
     """Whether a cipher list's word ("kRSA", "kRSA+AES", a suite's name) means this suite.
 

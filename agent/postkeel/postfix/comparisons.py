@@ -16,6 +16,7 @@ from postkeel.postfix.cipher_comparisons import (
     suites_not_weaker_than_default,
 )
 from postkeel.postfix.ciphers import GRADES, resulting_grade
+from postkeel.postfix.expansion import expand
 from postkeel.postfix.host_comparisons import (
     certificate_set,
     no_weak_policy,
@@ -176,9 +177,10 @@ def take_words_out(question: Question) -> Iterator[Assignment]:
 
 
 def equals(question: Question) -> Verdict:
-    """wanted: the text itself, blanks apart."""
+    """wanted: the text, blanks apart; its `$name` is what it is in the value."""
     wanted = " ".join(question.wanted)
-    return None if question.value.split() == wanted.split() else f"this is not {wanted!r}"
+    meant = expand(wanted, lambda name: question.instance.effective(name, question.service).value)
+    return None if question.value.split() == meant.split() else f"this is not {wanted!r}"
 
 
 def unset(question: Question) -> Verdict:

@@ -8,10 +8,10 @@ ends, Latin-1, a missing final newline.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
 from postkeel.core.errors import EditError
+from postkeel.core.frozen import frozen
 from postkeel.core.model import (
     Change,
     RemoveOverride,
@@ -32,7 +32,7 @@ from postkeel.postfix.master_cf import Entry, MasterCf, Override, read_master_cf
 _INLINE = " \t"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Texts:
     """The two files of an instance."""
 
@@ -50,7 +50,8 @@ def edit(texts: Texts, changes: Iterable[Change]) -> Texts:
     a service that master.cf does not have).
     """
     main_cf, master_cf = texts.main_cf, texts.master_cf
-    for change in changes:
+    made = tuple(changes)
+    for change in made:
         match change:
             case SetParameter():
                 main_cf = _set_parameter(main_cf, change)
@@ -62,7 +63,18 @@ def edit(texts: Texts, changes: Iterable[Change]) -> Texts:
                 master_cf = _remove_override(master_cf, change)
             case _:
                 assert_never(change)
+    _check_again(main_cf, [one for one in made if isinstance(one, SetParameter)])
     return Texts(main_cf=main_cf, master_cf=master_cf)
+
+
+def _check_again(main_cf: str, changes: list[SetParameter]) -> None:
+    winners = read_main_cf(main_cf).winners if changes else {}
+    for change in changes:
+        winner = winners.get(change.name)
+        if winner is None or winner.value != _checked(change.name, change.value):
+            raise EditError(
+                f"main.cf: {change.name} cannot be set to {change.value!r} where it stands"
+            )
 
 
 def _set_parameter(text: str, change: SetParameter) -> str:
@@ -78,11 +90,7 @@ def _set_parameter(text: str, change: SetParameter) -> str:
     else:
         ending = _finish_last_line(lines)
         lines.append(f"{change.name} = {value}".rstrip(SPACE) + ending)
-    written = "".join(lines)
-    winner = read_main_cf(written).winners.get(change.name)
-    if winner is None or winner.value != value:
-        raise EditError(f"main.cf: {change.name} cannot be set to {value!r} where it stands")
-    return written
+    return "".join(lines)
 
 
 def _replace_value(lines: list[str], setting: Setting, value: str) -> None:

@@ -20,7 +20,8 @@ _OPERATOR = re.compile(r"([<>!=?+*/~&|%-]*)([A-Za-z0-9]*)[ \t\r\n]*")
 _LEVEL = re.compile(r"([0-9]+)(?:\.([0-9]+)(?:\.([0-9]+))?)?\Z")
 _DEEPEST = 100
 _MOST_WORK = 1 << 20
-_LONGEST_NUMBER = 18
+_LARGEST_NUMBER = 2**63 - 1
+_LARGEST_MINOR = 1023
 
 _HOLDS: dict[str, Callable[[int], bool]] = {
     "==": lambda difference: difference == 0,
@@ -165,15 +166,22 @@ def _operand(text: str) -> tuple[str, str]:
 
 def _difference(left: str, right: str) -> int:
     if _is_number(left) and _is_number(right):
-        if max(len(left), len(right)) > _LONGEST_NUMBER:
-            raise _NotExpandable
-        return int(left) - int(right)
+        return _number(left) - _number(right)
     one, other = (text.encode("utf-8", "surrogateescape") for text in (left, right))
     return (one > other) - (one < other)
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+def _number(digits: str) -> int:
+    """As strtol(3) reads them on a 64-bit system."""
+    # Python refuses texts of thousands of digits; any twenty are too large already.
+    number = int(digits.lstrip("0")[:20] or "0")
+    if number > _LARGEST_NUMBER:
+        raise _NotExpandable
+    return number
 
 
 def _level_difference(left: str, right: str) -> int:
@@ -184,6 +192,9 @@ def _level_difference(left: str, right: str) -> int:
 def _level(text: str) -> tuple[int, ...]:
     """A compatibility level: up to three numbers, missing ones are 0."""
     match = _LEVEL.match(text)
-    if match is None or max(len(part or "") for part in match.groups()) > _LONGEST_NUMBER:
+    if match is None:
         raise _NotExpandable
-    return tuple(int(part or 0) for part in match.groups())
+    major, *minor = (_number(part or "0") for part in match.groups())
+    if max(minor) > _LARGEST_MINOR:
+        raise _NotExpandable
+    return (major, *minor)

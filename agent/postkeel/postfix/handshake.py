@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from postkeel.core.frozen import frozen
 from postkeel.postfix.expansion import expand
 from postkeel.postfix.instance import Instance, Role, Service, parse_version
 from postkeel.postfix.levels import has_certificate, security_level, switched_on
@@ -14,7 +14,7 @@ _ROLES = (Role.MX, Role.SUBMISSION, Role.SUBMISSIONS, Role.OTHER_SMTPD, Role.POS
 _KNOWN_PORTS = "lmtp=24, smtp=25, smtps=submissions=465, submission=587"  # Postfix >= 3.6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Endpoint:
     """One port where a client gets TLS.
 
@@ -32,7 +32,7 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Handshake:
     """What one connection showed.
 

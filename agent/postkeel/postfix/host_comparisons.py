@@ -102,7 +102,7 @@ def parameter_known(question: Question) -> Verdict:
     if question.parameter in instance.defaults or _is_mentioned(instance, question.parameter):
         return None
     # Heavy, and needed only here.
-    from difflib import get_close_matches  # noqa: PLC0415
+    from difflib import get_close_matches
 
     near = get_close_matches(question.parameter, [*instance.defaults], n=1, cutoff=0.8)
     guess = f"; is {near[0]} meant?" if near else ""

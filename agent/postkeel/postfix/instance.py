@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from postkeel.core.frozen import frozen
 from postkeel.core.model import Absent
 from postkeel.postfix.expansion import expand
 
@@ -32,7 +33,7 @@ class Role(str, Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Parameter:
     """A value as written (unexpanded, continuation lines joined) and its place."""
 
@@ -40,7 +41,7 @@ class Parameter:
     where: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Service:
     """One master.cf entry. `name` is as `postconf -M` has it: "submission/inet"."""
 
@@ -51,7 +52,7 @@ class Service:
     overrides: Mapping[str, Parameter] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FileState:
     """A file that the configuration names: permission bits and owner, or why not."""
 
@@ -60,7 +61,7 @@ class FileState:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Effective:
     """What a service gets: the value after `$name` expansion, and who said so."""
 
@@ -68,7 +69,7 @@ class Effective:
     where: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Suite:
     """One TLS cipher suite in OpenSSL's words: the name, and the Kx=, Au=, Enc=
     and Mac= of `openssl ciphers -v`."""
@@ -80,8 +81,12 @@ class Suite:
     encryption: str
     mac: str
 
+    def __hash__(self) -> int:
+        """A few suites are asked about thousands of times; the name tells nearly all apart."""
+        return hash(self.name)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Instance:
     """What is known of one instance; every string is as Postfix's own tools say it.
 

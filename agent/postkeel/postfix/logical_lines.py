@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from postkeel.core.frozen import frozen
 
 SPACE = " \t\n\v\f\r"
 """What C's isspace calls white space in ASCII."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LogicalLine:
     """Joined text and where it came from.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from postkeel.core.errors import Problem
+from postkeel.core.frozen import frozen
 from postkeel.postfix.logical_lines import (
     LogicalLine,
     as_printed,
@@ -14,7 +14,7 @@ from postkeel.postfix.logical_lines import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Setting:
     """One `name = value`, the value as `postconf -n` prints it."""
 
@@ -33,7 +33,7 @@ class Setting:
         return self.line.numbers[-1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MainCf:
     """The settings in order, duplicates included.
 

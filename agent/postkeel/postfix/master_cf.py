@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from postkeel.core.errors import Problem
+from postkeel.core.frozen import frozen
 from postkeel.postfix.logical_lines import (
     LogicalLine,
     as_printed,
@@ -21,19 +21,15 @@ _TYPES = ("unix", "fifo", "inet", "pass", "unix-dgram")
 _FIELD_NAMES = ("service", "type", "private", "unprivileged", "chroot", "wakeup", "process limit")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Word:
     """A word of an entry and its place in the joined text."""
 
     text: str
     start: int
 
-    @property
-    def end(self) -> int:
-        return self.start + len(self.text)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Override:
     """One `-o name=value` that Postfix sees.
 
@@ -49,7 +45,7 @@ class Override:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """One service: `name` is "submission/inet".
 
@@ -86,7 +82,7 @@ class Entry:
         return {one.name: one for one in self.overrides}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MasterCf:
     """The entries in order. `problems` are lines for which Postfix refuses the
     whole file; `ignored` are what it passes over, in part or with a warning."""

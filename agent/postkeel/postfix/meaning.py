@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from postkeel.core.frozen import frozen
 from postkeel.core.model import Absent
 from postkeel.postfix.ciphers import (
     cipher_string,
@@ -16,7 +15,7 @@ from postkeel.postfix.levels import security_level
 from postkeel.postfix.protocols import PROTOCOLS, resulting_protocols
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TlsMeaning:
     """One service at one strength, "opportunistic" or "mandatory".
 

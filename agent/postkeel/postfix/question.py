@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Union
 
+from postkeel.core.frozen import frozen
 from postkeel.core.model import Absent
 from postkeel.postfix.instance import Instance, Service, Version, parse_version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """A parameter as one service gets it, or as main.cf gives it when service is None.
 
@@ -59,7 +59,7 @@ def no_strength(question: Question) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Comparison:
     """How one kind of value is judged, put right, and ordered.
 

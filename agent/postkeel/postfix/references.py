@@ -23,7 +23,7 @@ _LOCAL = ("hash", "btree", "lmdb", "cdb", "dbm", "texthash", "regexp", "pcre", "
 
 
 def referenced_files(instance: Instance) -> tuple[str, ...]:
-    """Absolute paths of certificates, keys and tables, each once, as main.cf and services name them."""
+    """Absolute paths, each once, of the certificates, keys and tables of main.cf and services."""
     found = dict.fromkeys(_of(instance, None))
     for service in instance.services:
         if any("tls" in name for name in service.overrides):

@@ -6,27 +6,28 @@ one system call.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from postkeel import __version__
 from postkeel.contract import Event, EventKind, Facts, Outcome, Report
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import PostkeelError
+from postkeel.core.frozen import frozen
 from postkeel.core.text import one_line
-from postkeel.postfix.instance import Instance
+from postkeel.postfix.editing import Texts
 from postkeel.registry import Registry
 from postkeel.shell.instance_lock import InstanceLock
 from postkeel.shell.loop import Loop
 from postkeel.shell.memory import HostMemory
 from postkeel.shell.notify import Notifier
-from postkeel.shell.round import Round
+from postkeel.shell.round import END_OF_HOLD, TRY_AGAIN, Round
 from postkeel.shell.status_file import AgentStatus, InstanceStatus, remove_status, write_status
 from postkeel.shell.watch import Watcher
 
@@ -34,7 +35,7 @@ RETRY_SECONDS = 60.0
 UNDELIVERED_AT_MOST = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Guarding:
     """What the agent works with until the next reload, built whole or not at all."""
 
@@ -60,7 +61,7 @@ class Agent:
         self._watcher = Watcher(self._loop, self._changed)
         self._locks: dict[str, InstanceLock] = {}
         self._paths: dict[str, frozenset[str]] = {}
-        self._settled: dict[str, Instance] = {}
+        self._settled: dict[str, Texts | None] = {}
         self._last: dict[str, Report] = {}
         self._undelivered: deque[tuple[Report, list[str]]] = deque(maxlen=UNDELIVERED_AT_MOST)
         self._guarding = load()
@@ -88,9 +89,10 @@ class Agent:
             self._notifier.stopping()
             self._watcher.close()
             self._loop.close()
+            if self._locks:
+                remove_status(self._guarding.configuration.runtime_directory)
             for lock in self._locks.values():
                 lock.close()
-            remove_status(self._guarding.configuration.runtime_directory)
 
     def reload(self) -> None:
         """Read the configuration again; a bad one changes nothing but the status."""
@@ -115,7 +117,7 @@ class Agent:
         try:
             for directory in guarding.instances:
                 if directory not in self._locks:
-                    taken[directory] = InstanceLock(directory)
+                    taken[directory] = self._lock(directory)
         except PostkeelError:
             for lock in taken.values():
                 lock.close()
@@ -125,6 +127,28 @@ class Agent:
             self._locks.pop(directory).close()
             for known in (self._paths, self._settled, self._last):
                 known.pop(directory, None)
+
+    def _lock(self, directory: str) -> InstanceLock:
+        lock = InstanceLock(directory)
+        if lock.stranger:
+            self._complain(PostkeelError(lock.stranger))
+        return lock
+
+    def _still_locked(self, directory: str) -> bool:
+        """Whether the instance is ours; its lock is taken anew when the directory was replaced.
+
+        One that is gone is nobody else's: the round says so in its report.
+        """
+        if self._locks[directory].still_there() or not os.path.isdir(directory):
+            return True
+        try:
+            lock = self._lock(directory)
+        except PostkeelError as error:
+            self._complain(error)
+            return False
+        self._locks[directory].close()
+        self._locks[directory] = lock
+        return True
 
     def _begin(self) -> None:
         for directory in self._guarding.instances:
@@ -156,7 +180,7 @@ class Agent:
                 self._round(EventKind.PATHS_CHANGED, directory, *mine)
 
     def _is_own_write(self, directory: str, paths: list[str]) -> bool:
-        """Whether main.cf and master.cf hold what the last round left: known by content, not time."""
+        """Whether both files hold what the last round left: known by content, not by time."""
         settled = self._settled.get(directory)
         texts = (
             {}
@@ -169,6 +193,8 @@ class Agent:
         return all(path in texts and _holds(path, texts[path]) for path in paths)
 
     def _round(self, kind: EventKind, directory: str, *detail: str) -> None:
+        if not self._still_locked(directory):
+            return
         now = datetime.now(UTC)
         round_ = Round(
             event=Event(kind=kind, instance=directory, time=now, detail=detail),
@@ -179,15 +205,29 @@ class Agent:
         )
         report = round_.run(act=True)
         instance = round_.seen.instance(directory) if round_.seen else None
+        self._settled[directory] = round_.left
         if round_.seen and instance:
-            self._settled[directory] = instance
             self._attend(directory, round_.seen.facts)
-        else:
-            self._settled.pop(directory, None)
+        self._come_back(report, now)
         if self._is_news(report):
             self._deliver(report)
         self._last[directory] = report
         self._status()
+
+    def _come_back(self, report: Report, now: datetime) -> None:
+        """Arm what brings the next round by itself: a hold's end, a failure that may pass."""
+        directory = report.instance
+        hold = self._memory.hold(directory, now)
+        waits = {
+            END_OF_HOLD: (hold.until - now).total_seconds() if hold and hold.until else None,
+            TRY_AGAIN: RETRY_SECONDS if report.outcome is Outcome.FAILED else None,
+        }
+        for name, seconds in waits.items():
+            timer = f"{directory} {name}"
+            self._loop.cancel(timer)
+            if seconds is not None:
+                again = functools.partial(self._round, EventKind.TIMER, directory, name)
+                self._loop.after(timer, seconds, again)
 
     def _is_news(self, report: Report) -> bool:
         """A report that says what the last one said is not worth a log line."""
@@ -208,8 +248,13 @@ class Agent:
 
     def _deliver_again(self) -> None:
         waiting, self._undelivered = self._undelivered, deque(maxlen=UNDELIVERED_AT_MOST)
+        away: set[str] = set()
         for report, names in waiting:
-            failed = self._guarding.registry.deliver(report, [], to=names)
+            # Who has just failed is not asked for each report: that may cost a whole deadline.
+            asked = [name for name in names if name not in away]
+            failed = self._guarding.registry.deliver(report, [], to=asked)
+            away.update(failed)
+            failed += [name for name in names if name not in asked]
             if failed:
                 self._undelivered.append((report, failed))
         if self._undelivered:

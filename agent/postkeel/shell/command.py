@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import IO
 
 from postkeel.core.errors import PostfixError
+from postkeel.core.frozen import frozen
 
 MOST_OUTPUT = 8 << 20
 _DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Completed:
     """A program that ended; output is UTF-8 with surrogateescape. A negative status is a signal."""
 
@@ -28,7 +29,7 @@ class Completed:
 
 
 class Running:
-    """A started program. `wait` must be called: it also collects the process."""
+    """A started program. `wait` or `stop` must be called: they also collect the process."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
@@ -51,59 +52,64 @@ class Running:
         that it started are killed, and for more output than MOST_OUTPUT bytes.
         """
         ends = time.monotonic() + deadline
-        assert self._process.stdout and self._process.stderr  # noqa: S101, PT018  pipes, see above
-        aside = _Reader(self._process.stderr)
-        out = _Reader(self._process.stdout)
         try:
-            complete = out.join(ends) and aside.join(ends)
-            self._process.wait(max(0.0, ends - time.monotonic()) if complete else 0.0)
+            out, aside = self._read(ends)
+            self._process.wait(max(0.0, ends - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._kill()
             raise PostfixError(
                 f"{' '.join(self.argv)}: no end after {deadline:g} s; killed"
             ) from None
-        if out.overflown or aside.overflown:
-            raise PostfixError(f"{' '.join(self.argv)}: says more than {MOST_OUTPUT >> 20} MiB")
+        finally:
+            self._close()
         return Completed(
             argv=self.argv,
             status=self._process.returncode,
-            stdout=out.text(),
-            stderr=aside.text(),
+            stdout=out.decode("utf-8", "surrogateescape"),
+            stderr=aside.decode("utf-8", "surrogateescape"),
         )
 
+    def _read(self, ends: float) -> tuple[bytes, bytes]:
+        """Standard output and error to their ends, both at once, so that neither fills up."""
+        pipes = [pipe.fileno() for pipe in self._pipes()]
+        said = dict.fromkeys(pipes, b"")
+        poll = select.poll()
+        for pipe in pipes:
+            poll.register(pipe, select.POLLIN)
+        unfinished = set(pipes)
+        while unfinished:
+            left = ends - time.monotonic()
+            ready = poll.poll(max(0.0, left) * 1000)
+            if not ready and left <= 0:
+                raise subprocess.TimeoutExpired(self.argv, 0)
+            for pipe, _ in ready:
+                part = os.read(pipe, 65536)
+                said[pipe] += part
+                if not part:
+                    poll.unregister(pipe)
+                    unfinished.discard(pipe)
+                elif len(said[pipe]) > MOST_OUTPUT:
+                    self._kill()
+                    most = MOST_OUTPUT >> 20
+                    raise PostfixError(f"{' '.join(self.argv)}: says more than {most} MiB")
+        return said[pipes[0]], said[pipes[1]]
+
+    def _pipes(self) -> tuple[IO[bytes], ...]:
+        return tuple(one for one in (self._process.stdout, self._process.stderr) if one)
+
+    def _close(self) -> None:
+        for pipe in self._pipes():
+            pipe.close()
+
+    def stop(self) -> None:
+        """End it unheard, for one whose answer nobody needs; instead of `wait`."""
+        self._kill()
+        self._close()
+
     def _kill(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself in the meantime
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it ended by itself in the meantime
         self._process.wait()
-
-
-class _Reader:
-    """Reads a pipe to its end in a thread, and keeps no more than is allowed."""
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._pipe = pipe
-        self._parts: list[bytes] = []
-        self.overflown = False
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        size = 0
-        with self._pipe:
-            while part := self._pipe.read1(65536):  # type: ignore[attr-defined]
-                size += len(part)
-                self.overflown = size > MOST_OUTPUT
-                if not self.overflown:
-                    self._parts.append(part)
-
-    def join(self, ends: float) -> bool:
-        self._thread.join(max(0.0, ends - time.monotonic()))
-        return not self._thread.is_alive()
-
-    def text(self) -> str:
-        return b"".join(self._parts).decode("utf-8", "surrogateescape")
 
 
 def start(argv: Sequence[str]) -> Running:

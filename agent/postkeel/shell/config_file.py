@@ -12,12 +12,12 @@ import os
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from postkeel.core.errors import PostfixError
+from postkeel.core.frozen import frozen
 
-LARGEST = 4 << 20
-_HOT = 2_000_000_000  # nanoseconds
+LARGEST = 1 << 20
+HOT_SECONDS = 2
 COOL_SECONDS = 3
 """Postfix's programs (postconf, and every smtpd that starts) wait up to two seconds
 until a main.cf is that old, in case its writer has not finished (dict_load_file). A
@@ -32,7 +32,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ConfigFile:
     """A file as it was read. `path` is its real name: that of `name`, symbolic links resolved."""
 
@@ -83,7 +83,7 @@ def read(name: str) -> ConfigFile:
     """The file of this name, a symbolic link followed.
 
     Errors: PostfixError for what postkeel does not replace: a directory, a
-    device, a file with several names, one over 4 MiB; OSError from the system.
+    device, a file with several names, one over 1 MiB; OSError from the system.
     """
     path = real_path(name)
     descriptor = os.open(path, _FLAGS)
@@ -92,7 +92,7 @@ def read(name: str) -> ConfigFile:
         _refuse(path, status)
         content = _read_all(descriptor)
         if len(content) > LARGEST:
-            raise PostfixError(f"{path} is larger than 4 MiB; no Postfix configuration is")
+            raise PostfixError(f"{path} is larger than 1 MiB; no Postfix configuration is")
         attributes = _attributes(descriptor)
     finally:
         os.close(descriptor)
@@ -133,6 +133,11 @@ def stage(file: ConfigFile, content: bytes, descriptor: int) -> None:
     os.fchmod(descriptor, stat.S_IMODE(file.status.st_mode))
     cool(descriptor)
     os.fsync(descriptor)
+
+
+def is_hot(path: str) -> bool:
+    """Whether Postfix's programs would wait before they read this file. OSError when it is gone."""
+    return -1 <= time.time() - os.stat(path).st_mtime <= HOT_SECONDS
 
 
 def cool(descriptor: int) -> None:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from postkeel.contract import Outcome
 from postkeel.core.decide import Decision, conclude, dry
-from postkeel.core.errors import PostkeelError
+from postkeel.core.errors import PostfixError, PostkeelError
 from postkeel.core.model import Judged
 from postkeel.core.unified_diff import unified
 from postkeel.postfix.editing import Texts, edit
+from postkeel.shell.looking import Looking, Memory, Result, Seen
 from postkeel.shell.reload import reload
-from postkeel.shell.round import Memory, Result, Round, Seen
 from postkeel.shell.writer import Written, put_back, write
 
 RELOAD_SECONDS = 20.0
+NOT_RUNNING = "Postfix is not running: the files are corrected, nothing was observed"
 
 
 class Correction:
     """One correction of one round."""
 
-    def __init__(self, round_: Round, memory: Memory) -> None:
+    def __init__(self, round_: Looking, memory: Memory) -> None:
         self.round = round_
         self.memory = memory
 
@@ -48,6 +49,8 @@ class Correction:
         if problem:
             problem = self.take_back(written, problem)
         after = self.round.look() if problem else self.round.seen or seen
+        # What differs from this was written since by somebody else, and is an event yet to come.
+        self.round.left = written.before if problem else written.after
         judged = conclude(seen.decision.drifts, after.findings, problem)
         known = {one.subject for one in seen.findings}
         appeared = (one for one in dry(after.decision) if one.finding.subject not in known)
@@ -61,14 +64,12 @@ class Correction:
     def make_live(self) -> tuple[str, tuple[str, ...]]:
         """Reload, look again and prove: what went wrong or "", and what was observed."""
         before = self.round.seen.instance(self.round.directory) if self.round.seen else None
-        if before is None or not before.running:
-            self.round.look()
-            return "", ("Postfix is not running: the files are corrected, nothing was observed",)
-        try:
-            reload(self.round.directory, RELOAD_SECONDS)
-        except PostkeelError as error:
-            return str(error), ()
+        problem = self.reloaded() if before and before.running else ""
         instance = self.round.look().instance(self.round.directory)
+        if before is None or not before.running or (instance and not instance.running):
+            return "", (NOT_RUNNING,)
+        if problem:
+            return problem, ()
         if instance is None:
             return "the corrected configuration cannot be read", ()
         from postkeel.shell.handshake import prove_until
@@ -78,14 +79,26 @@ class Correction:
         problem = "; ".join(str(one) for one in shown if not one.ok)
         return problem, tuple(str(one) for one in shown if one.ok)
 
-    def take_back(self, written: Written, problem: str) -> str:
-        """Restore the previous bytes and reload; says what was done beside the problem."""
+    def reloaded(self) -> str:
+        """Why Postfix could not be reloaded, or ""."""
         try:
-            put_back(written)
             reload(self.round.directory, RELOAD_SECONDS)
         except PostkeelError as error:
-            return f"{problem}; taking it back failed too: {error}"
-        return f"{problem}; the previous configuration is back"
+            return str(error)
+        return ""
+
+    def take_back(self, written: Written, problem: str) -> str:
+        """Restore the previous bytes and reload; says what was done beside the problem."""
+        said = "the previous configuration is back"
+        try:
+            put_back(written)
+        except PostkeelError as error:
+            said = f"taking it back: {error}"
+        try:
+            reload(self.round.directory, RELOAD_SECONDS)
+        except PostkeelError as error:
+            said += f"; {error}"
+        return f"{problem}; {said}"
 
     def failed(self, decision: Decision, reason: str) -> Result:
         failures = (
@@ -97,12 +110,16 @@ class Correction:
 class Writing:
     """The revision of one plan. `seen` is what the plan that was written was made from."""
 
-    def __init__(self, round_: Round, seen: Seen) -> None:
+    def __init__(self, round_: Looking, seen: Seen) -> None:
         self.round = round_
         self.seen = seen
 
     def revise(self, texts: Texts) -> Texts:
         """Called under Postfix's lock with the files as they are now."""
+        if not texts.main_cf.strip():
+            raise PostfixError(
+                f"{self.round.directory}/main.cf: empty, so perhaps half-written; not corrected"
+            )
         instance = self.seen.instance(self.round.directory)
         if instance is None or (instance.main_cf, instance.master_cf) != (
             texts.main_cf,

@@ -84,7 +84,7 @@ def profile_files(configuration_file: str | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in toml_files(os.path.join(shipped_directory(), "profiles")) + toml_files(own):
         name = os.path.basename(path).removesuffix(".toml")
-        if name in found:
+        if name in found and not os.path.samefile(path, found[name]):
             message = (
                 f"profile {name!r} is shipped with postkeel: give yours another name and `extends`"
             )

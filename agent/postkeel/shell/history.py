@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from postkeel.core.errors import PostkeelError
-from postkeel.core.model import Outcome, Report
+from postkeel.core.model import Judged, Outcome, Report
 from postkeel.core.report_json import data_to_report, report_to_data, says_something
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class History:
 
     def _guarded(self, act: Callable[[sqlite3.Connection], T]) -> T:
         """Act on the connection; whatever fails closes it, so that the next call starts anew."""
-        import sqlite3  # noqa: PLC0415  5 ms that `postkeel check` does not need
+        import sqlite3
 
         try:
             if self._connection is None:
@@ -135,7 +135,7 @@ class History:
             raise PostkeelError(text) from error
 
     def _open(self) -> sqlite3.Connection:
-        import sqlite3  # noqa: PLC0415
+        import sqlite3
 
         if self._read_only:
             name = "file:" + _quoted(self.path) + "?mode=ro"
@@ -155,10 +155,11 @@ class History:
         stamp = time.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         aside = f"{self.path}.corrupt-{stamp}"
         try:
-            os.rename(self.path, aside)
+            # The file itself last: the log of the old one must never meet the new one.
             for suffix in ("-wal", "-shm"):
                 if os.path.exists(self.path + suffix):
                     os.rename(self.path + suffix, aside + suffix)
+            os.rename(self.path, aside)
         except OSError as error:
             text = f"{self.path}: damaged, and cannot be moved aside: {error.strerror}"
             raise PostkeelError(text) from error
@@ -197,7 +198,7 @@ def _insert(connection: sqlite3.Connection, report: Report) -> None:
 
 
 def _insert_report(connection: sqlite3.Connection, report: Report) -> int:
-    import json  # noqa: PLC0415  the agent has it loaded by now; a check does not need it
+    import json
 
     if len(report.diff) > DIFF_LIMIT:
         report = replace(report, diff=report.diff[:DIFF_LIMIT] + "\n[the rest is not kept]\n")
@@ -216,7 +217,7 @@ def _insert_report(connection: sqlite3.Connection, report: Report) -> int:
 
 
 def _insert_corrections(connection: sqlite3.Connection, report: Report) -> None:
-    import json  # noqa: PLC0415
+    import json
 
     time = _stamp(report.event.time)
     connection.executemany(
@@ -224,9 +225,21 @@ def _insert_corrections(connection: sqlite3.Connection, report: Report) -> None:
         [
             (_stored(report.instance), json.dumps(one.finding.subject), time)
             for one in report.judged
-            if one.outcome is Outcome.FIXED
+            if _was_corrected(report, one)
         ],
     )
+
+
+def _was_corrected(report: Report, judged: Judged) -> bool:
+    """Whether the files were changed for this finding, also where it did not last.
+
+    One that was taken back, or undone before the second look, counts as well:
+    two writers that fight, or a server that cannot be proved, come to an end.
+    """
+    written = bool(report.diff) and judged.outcome in (Outcome.REVERTED, Outcome.FAILED)
+    planned = {one.change for one in report.plan.changes}
+    tried = written and planned.issuperset(judged.finding.remedy)
+    return judged.outcome is Outcome.FIXED or tried
 
 
 def _prune(connection: sqlite3.Connection, number: int, now: datetime) -> None:
@@ -245,7 +258,7 @@ def _prune(connection: sqlite3.Connection, number: int, now: datetime) -> None:
 def _select(
     connection: sqlite3.Connection, instance: str | None, since: datetime | None, limit: int
 ) -> tuple[Report, ...]:
-    import json  # noqa: PLC0415
+    import json
 
     wanted = None if instance is None else _stored(instance)
     start = _stamp(since) if since else ""
@@ -258,7 +271,7 @@ def _select(
 
 
 def _count(connection: sqlite3.Connection, instance: str, since: datetime) -> Mapping[Subject, int]:
-    import json  # noqa: PLC0415
+    import json
 
     rows = connection.execute(
         "SELECT subject FROM corrections WHERE instance = ? AND time >= ?",

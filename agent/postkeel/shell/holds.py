@@ -74,7 +74,7 @@ class Holds:
         content = read_whole(self.path)
         if content is None:
             return []
-        import json  # noqa: PLC0415  most hosts have no hold, and this is on the path of every check
+        import json
 
         try:
             return _holds(json.loads(content))
@@ -84,7 +84,7 @@ class Holds:
             ) from error
 
     def _write(self, holds: list[Hold]) -> None:
-        import json  # noqa: PLC0415
+        import json
 
         data = {"version": _VERSION, "holds": [_hold_data(one) for one in holds]}
         write_whole(self.path, json.dumps(data, indent=1).encode(), mode=0o600, durable=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from postkeel.core.errors import PostkeelError
+from postkeel.core.frozen import frozen
 
 _LOCKS = "/proc/locks"
 
@@ -89,7 +89,7 @@ def is_guarded(directory: str) -> bool:
     return guarded_by(directory) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Holder:
     pid: int
     user: int

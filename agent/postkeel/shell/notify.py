@@ -58,7 +58,7 @@ class Notifier:
     def _send(self, message: str) -> bool:
         if not self._wanted:
             return False
-        from systemd import daemon  # noqa: PLC0415  costs an import that only a service needs
+        from systemd import daemon
 
         try:
             return bool(daemon.notify(message))

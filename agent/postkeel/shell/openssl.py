@@ -3,11 +3,17 @@
 The answer must come from the OpenSSL that Postfix runs with. Python's own is
 asked when it is the same version (no process is started); else the openssl
 command, when that is the same; else the fact is absent, with the reason.
+
+Python's is not asked once the library `cryptography` is loaded: that loads
+OpenSSL's legacy provider into the process, and with it suites (SEED) that
+Postfix does not have. A context made before that stays as it was.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 from postkeel.core.errors import PostfixError
 from postkeel.core.model import Absent
@@ -19,6 +25,7 @@ Answer = tuple[Suite, ...] | Absent
 # Postfix sets security level 0, whatever the system's OpenSSL configuration says.
 _LEVEL = ":@SECLEVEL=0"
 _DEADLINE = 5.0
+_MOST_ANSWERS = 256
 
 
 def suites_for(instance: Instance) -> Mapping[str, Answer]:
@@ -30,32 +37,32 @@ def suites_for(instance: Instance) -> Mapping[str, Answer]:
     no suites at all: Postfix then refuses every handshake.
     """
     strings = all_cipher_strings(instance)
-    ask, reason = _source(instance.openssl)
-    if ask is None:
-        return dict.fromkeys(strings, Absent(reason=reason))
+    try:
+        ask = source_for(instance.openssl)
+    except PostfixError as error:
+        return dict.fromkeys(strings, Absent(reason=str(error)))
     return {string: ask(string) for string in strings}
 
 
-def _source(wanted: str) -> tuple[Callable[[str], Answer] | None, str]:
-    import ssl  # noqa: PLC0415  10 ms that most commands do not need
+@cache  # the first source is kept: made early it is Python's, and a process is saved each round
+def source_for(wanted: str) -> Callable[[str], Answer]:
+    """What to ask for the suites of this OpenSSL; PostfixError, asked anew, when there is none."""
+    import ssl
 
-    if wanted == ssl.OPENSSL_VERSION:
-        return python_source(), ""
-    try:
-        found = command_version()
-    except PostfixError as error:
-        found = str(error)
+    if wanted == ssl.OPENSSL_VERSION and "cryptography" not in sys.modules:
+        return python_source()
+    found = command_version()
     if wanted and wanted == found:
-        return command_source(), ""
-    return None, (
+        return command_source()
+    raise PostfixError(
         f"Postfix runs with {wanted or 'an unknown OpenSSL'}; Python has {ssl.OPENSSL_VERSION}"
-        f" and the openssl command says: {found}"
+        f" and the openssl command {found}"
     )
 
 
 def python_source() -> Callable[[str], Answer]:
     """Asks the OpenSSL that Python is linked with."""
-    import ssl  # noqa: PLC0415
+    import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     known: dict[str, Suite] = {}
@@ -72,7 +79,7 @@ def python_source() -> Callable[[str], Answer]:
 
 def command_version() -> str:
     """What the openssl command's library calls itself."""
-    from postkeel.shell.command import find_program, run  # noqa: PLC0415
+    from postkeel.shell.command import find_program, run
 
     answer = run([find_program("openssl"), "version"], _DEADLINE).stdout.strip()
     library = answer.rpartition("(Library: ")[2]
@@ -81,12 +88,20 @@ def command_version() -> str:
 
 def command_source() -> Callable[[str], Answer]:
     """Asks the openssl command."""
-    from postkeel.shell.command import find_program, run  # noqa: PLC0415
+    from postkeel.shell.command import find_program, run
 
     program = find_program("openssl")
     known: dict[str, Suite] = {}
+    answers: dict[str, Answer] = {}
 
     def ask(string: str) -> Answer:
+        if string not in answers:
+            if len(answers) >= _MOST_ANSWERS:
+                answers.clear()
+            answers[string] = fresh(string)
+        return answers[string]
+
+    def fresh(string: str) -> Answer:
         try:
             done = run([program, "ciphers", "-s", "-v", string + _LEVEL], _DEADLINE)
         except PostfixError as error:

@@ -13,17 +13,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from postkeel.core.errors import PostfixError, PostkeelError
+from postkeel.core.frozen import frozen
 from postkeel.postfix.editing import Texts
 from postkeel.shell.config_file import ConfigFile, explained, real_path, sync_directory
 from postkeel.shell.whole_file import read_whole, write_whole
 from postkeel.shell.writer import MAIN, MASTER, Keep, accept, with_text, write
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Restored:
     """Files that have their original content again, and where what they held is kept
     (empty when nothing differed)."""
@@ -32,7 +32,7 @@ class Restored:
     kept_in: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Copy:
     """A file as it was kept."""
 

@@ -6,8 +6,9 @@ from postkeel.contract import Absent, Card, Need, Side, hookimpl
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import PostkeelError
 from postkeel.postfix.instance import Instance
+from postkeel.shell.built_in import DefaultsCache
 from postkeel.shell.documents import Profiles
-from postkeel.shell.postfix_facts import DefaultsCache, gather_instance
+from postkeel.shell.postfix_facts import gather_instance
 
 
 class OwnFacts:
@@ -15,10 +16,12 @@ class OwnFacts:
 
     name = "postfix_facts"
 
-    def __init__(self, configuration: Configuration, profiles: Profiles) -> None:
+    def __init__(
+        self, configuration: Configuration, profiles: Profiles, defaults: DefaultsCache
+    ) -> None:
         self._configuration = configuration
         self._profiles = profiles
-        self._defaults = DefaultsCache()
+        self._defaults = defaults
         self._gathered: dict[str, Instance] = {}
 
     @hookimpl

@@ -4,51 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from postkeel.core.errors import PostfixError
 from postkeel.core.text import one_line
-from postkeel.postfix.instance import FileState, Instance, Parameter, Service
+from postkeel.postfix.instance import FileState, Instance, Parameter, Service, parse_version
 from postkeel.postfix.main_cf import MainCf, read_main_cf
 from postkeel.postfix.master_cf import Entry, MasterCf, read_master_cf
 from postkeel.postfix.references import referenced_files
 from postkeel.postfix.roles import role_of
-from postkeel.shell.command import Completed, find_program, start
-from postkeel.shell.config_file import LARGEST, cool
+from postkeel.shell.built_in import DEADLINE, DefaultsCache, assignments
+from postkeel.shell.command import find_program, start
+from postkeel.shell.config_file import LARGEST, cool, is_hot
 
-DEADLINE = 8.0
-_HOT_SECONDS = 2.0
-_WARNING = "postconf: warning: "
-_FATAL = "postconf: fatal: "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltIn:
-    """What the installed Postfix says of itself, whatever its configuration."""
-
-    defaults: Mapping[str, str]
-    map_types: tuple[str, ...]
-    openssl: str
-
-
-Identity = tuple[tuple[int, ...], ...]
-
-
-class DefaultsCache:
-    """The built-in facts, kept until what they hang on is replaced: see `_identity`."""
-
-    def __init__(self) -> None:
-        self._known: dict[Identity, BuiltIn] = {}
-
-    def get(self, identity: Identity) -> BuiltIn | None:
-        return self._known.get(identity)
-
-    def put(self, identity: Identity, built_in: BuiltIn) -> None:
-        self._known.clear()
-        self._known[identity] = built_in
+OLDEST = (3, 4)
+_WARNING = "postconf: warning: "  # after the directory by which it was started
+_SAYS = "postconf: "
 
 
 def gather_instance(config_directory: str, *, defaults: DefaultsCache) -> Instance:
@@ -60,30 +33,29 @@ def gather_instance(config_directory: str, *, defaults: DefaultsCache) -> Instan
     """
     texts = {name: _read(os.path.join(config_directory, name)) for name in ("main.cf", "master.cf")}
     postconf = find_program("postconf")
-    identity = _identity(postconf)
-    built_in = defaults.get(identity)
     with _readable_now(config_directory, texts) as directory:
-        command = [postconf, "-c", directory]
-        asked = start([*command, "-n"])
-        others = [] if built_in else [start([*command, *one]) for one in _BUILT_IN]
+        asked = start([postconf, "-c", directory, "-n"])
+        defaults.begin(postconf, directory)
+        import ssl  # noqa: F401  for `suites_for` below: takes 8 ms, and postconf runs meanwhile
+
         main_cf = read_main_cf(texts["main.cf"])
         master_cf = read_master_cf(texts["master.cf"])
         answer = asked.wait(DEADLINE)
-        if others:
-            built_in = _built_in([one.wait(DEADLINE) for one in others])
-            defaults.put(identity, built_in)
-        assert built_in is not None  # noqa: S101  one of the two branches gave it
+        built_in = defaults.get()
         said = answer.stderr.replace(directory, config_directory)
         if answer.status != 0:
             raise PostfixError(_refusal(config_directory, said, main_cf, master_cf))
+        if not master_cf.services:
+            raise PostfixError(f"{config_directory}/master.cf: no services; perhaps half-written")
+        version = _known_version(built_in.defaults.get("mail_version", ""))
         parameters = _parameters(answer.stdout, main_cf)
         bare = Instance(
             config_directory=config_directory,
-            version=built_in.defaults.get("mail_version", ""),
+            version=version,
             openssl=built_in.openssl,
             map_types=built_in.map_types,
             parameters=parameters,
-            defaults=built_in.defaults,
+            defaults={**built_in.defaults, "config_directory": config_directory},
             services=_services(master_cf, parameters, built_in.defaults),
             main_cf=texts["main.cf"],
             master_cf=texts["master.cf"],
@@ -93,20 +65,16 @@ def gather_instance(config_directory: str, *, defaults: DefaultsCache) -> Instan
         return _with_surroundings(bare, directory)
 
 
-_BUILT_IN = (["-d"], ["-m"], ["-T", "run-version"])
-
-
-def _built_in(answers: list[Completed]) -> BuiltIn:
-    defaults, maps, openssl = (one.stdout for one in answers)
-    return BuiltIn(
-        defaults=dict(_assignments(defaults)),
-        map_types=tuple(maps.split()),
-        openssl=openssl.strip(),
-    )
+def _known_version(text: str) -> str:
+    """The version, if there are rules for it: what is written hangs on it."""
+    if parse_version(text) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise PostfixError(f"postconf: mail_version is {text!r}: postkeel knows {oldest} and later")
+    return text
 
 
 def _with_surroundings(bare: Instance, readable: str) -> Instance:
-    """The instance with what lies outside its two files: other files, tables, OpenSSL, processes."""
+    """The instance with what lies outside its two files: files, tables, OpenSSL, processes."""
     from postkeel.shell.openssl import suites_for
     from postkeel.shell.policy_tables import policies_of
 
@@ -121,32 +89,16 @@ def _with_surroundings(bare: Instance, readable: str) -> Instance:
 
 def _read(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        # O_NONBLOCK: a named pipe is refused below instead of waited for
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise PostfixError(f"{path}: not a file")
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise PostfixError(f"{path}: {error.strerror}") from error
     if len(content) > LARGEST:
-        raise PostfixError(f"{path}: larger than 4 MiB, which no configuration of Postfix is")
+        raise PostfixError(f"{path}: larger than 1 MiB, which no configuration of Postfix is")
     return content.decode("utf-8", "surrogateescape")
-
-
-_LOOSE_PARTS = ("/etc/ld.so.cache", "/etc/postfix/dynamicmaps.cf", "/etc/postfix/dynamicmaps.cf.d")
-"""What changes when a package brings a new OpenSSL or a new type of table."""
-
-
-def _identity(postconf: str) -> Identity:
-    """Alike until Postfix, its OpenSSL or its types of tables are replaced."""
-    return tuple(_stamp(path) for path in (postconf, *_LOOSE_PARTS))
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ()
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @contextmanager
@@ -157,11 +109,11 @@ def _readable_now(config_directory: str, texts: Mapping[str, str]) -> Iterator[s
     (dict_load_file: its writer may not have finished). The watcher has seen the
     writer finish, so postconf is given a private copy that is dated back.
     """
-    age = time.time() - os.stat(os.path.join(config_directory, "main.cf")).st_mtime
-    if not -1 <= age <= _HOT_SECONDS:
+    if not is_hot(os.path.join(config_directory, "main.cf")):
         yield config_directory
         return
-    copy = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"postkeel-{os.urandom(8).hex()}")
+    scratch = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  a name nobody can guess, made 0700
+    copy = os.path.join(scratch, f"postkeel-{os.urandom(8).hex()}")
     try:
         os.mkdir(copy, 0o700)
         for name, text in texts.items():
@@ -180,16 +132,19 @@ def _readable_now(config_directory: str, texts: Mapping[str, str]) -> Iterator[s
 
 
 def _refusal(directory: str, said: str, main_cf: MainCf, master_cf: MasterCf) -> str:
-    """postconf's fatal words, and the lines that our reading makes responsible."""
-    fatal = [one.partition(_FATAL)[2] for one in said.splitlines() if one.startswith(_FATAL)]
-    known = [f"{directory}/{one}" for one in (*main_cf.problems, *master_cf.problems)]
-    words = one_line("; ".join(fatal) or said.strip() or "no reason given", 400)
-    return "\n".join([f"{directory}: postconf refuses the configuration: {words}", *known])
+    """The line that our reading makes responsible, else postconf's own words, warnings included."""
+    refuses = "postconf refuses the configuration"
+    known = [f"{directory}/{one}; {refuses}" for one in (*main_cf.problems, *master_cf.problems)]
+    if known:
+        return known[0]
+    lines = [one.partition(_SAYS)[2] or one for one in said.split("\n") if one.strip()]
+    words = "; ".join(dict.fromkeys(one.removeprefix("fatal: ") for one in lines))
+    return f"{directory}: {refuses}: {one_line(words or 'no reason given', 400)}"
 
 
 def _warnings(said: str) -> Iterator[str]:
     for line in dict.fromkeys(said.splitlines()):
-        yield one_line(line.removeprefix(_WARNING), 400)
+        yield one_line(line.partition(_WARNING)[2] or line, 400)
 
 
 def _passed_over(main_cf: MainCf, master_cf: MasterCf) -> Iterator[str]:
@@ -198,7 +153,8 @@ def _passed_over(main_cf: MainCf, master_cf: MasterCf) -> Iterator[str]:
         yield one_line(str(problem), 400)
     for name, entry in master_cf.services.items():
         if len(master_cf.all_of(name)) > 1:
-            yield f"master.cf:{entry.number}: {one_line(name, 80)} is there again; this entry counts"
+            again = f"{one_line(name, 80)} is there again; this entry counts"
+            yield f"master.cf:{entry.number}: {again}"
 
 
 def _unused(
@@ -212,13 +168,6 @@ def _unused(
     }
 
 
-def _assignments(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.split("\n"):
-        name, separator, value = line.partition("=")
-        if separator:
-            yield name.strip(), value.removeprefix(" ")
-
-
 def _parameters(text: str, main_cf: MainCf) -> dict[str, Parameter]:
     """What main.cf sets. postconf 3.7 adds config_directory when it is told the directory."""
     winners = main_cf.winners
@@ -226,7 +175,7 @@ def _parameters(text: str, main_cf: MainCf) -> dict[str, Parameter]:
         name: Parameter(
             value=value, where=f"main.cf:{winners[name].number}" if name in winners else "main.cf"
         )
-        for name, value in _assignments(text)
+        for name, value in assignments(text)
         if name in winners or name != "config_directory"
     }
 
@@ -268,13 +217,24 @@ def _file_state(path: str) -> FileState:
     return FileState(mode=stat.S_IMODE(status.st_mode), owner=status.st_uid)
 
 
+def queue_directory(config_directory: str) -> str:
+    """Where an instance's queue is, asked of postconf. PostfixError when it does not say."""
+    argv = [find_program("postconf"), "-c", config_directory, "-xh", "queue_directory"]
+    answer = start(argv).wait(DEADLINE)
+    if answer.status != 0:
+        raise PostfixError(f"{config_directory}: {one_line(answer.stderr.strip(), 400)}")
+    return answer.stdout.strip()
+
+
 def is_running(queue_directory: str) -> bool:
     """Whether this instance's master runs: its pid file names a live process called master."""
     try:
         with open(os.path.join(queue_directory, "pid", "master.pid"), "rb") as file:
             pid = int(file.read(32).split(b"\0")[0])
-        with open(f"/proc/{pid}/comm", "rb") as file:
-            return file.read(32).strip() == b"master"
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            name, _, rest = file.read(256).partition(b"(")[2].rpartition(b")")
+            # A zombie has ended; nobody has asked for its exit status yet.
+            return name == b"master" and not rest.startswith(b" Z")
     except (OSError, ValueError):
         return False
 

@@ -43,7 +43,7 @@ def postconf_accepts(
 
 
 def _ask(staging: str, config_directory: str, deadline: float) -> None:
-    from postkeel.shell.command import find_program, run  # noqa: PLC0415  subprocess is slow to import
+    from postkeel.shell.command import find_program, run
 
     postconf = find_program("postconf")
     answer = run([postconf, "-c", staging, "-n"], deadline)
@@ -57,8 +57,6 @@ def _write(path: str, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "wb") as file:
         file.write(text.encode("utf-8", "surrogateescape"))
-        file.flush()
-        cool(file.fileno())
         file.flush()
         cool(file.fileno())
 

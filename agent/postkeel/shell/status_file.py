@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import cast
 
 from postkeel.core.errors import PostkeelError
+from postkeel.core.frozen import frozen
 from postkeel.shell.whole_file import read_whole, write_whole
 
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InstanceStatus:
     """One instance. Times are ISO 8601 in UTC; `timers` says when each is due next."""
 
@@ -30,7 +31,7 @@ class InstanceStatus:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AgentStatus:
     """The agent: its process, its version, since when it runs, and what it guards."""
 
@@ -46,7 +47,7 @@ def status_path(runtime_directory: str) -> str:
 
 def write_status(runtime_directory: str, status: AgentStatus) -> None:
     """Replace the status; readers see the old one or the new. PostkeelError when it cannot be."""
-    import json  # noqa: PLC0415  only the agent needs it
+    import json
 
     data = {"version": _VERSION, **asdict(status)}
     path = status_path(runtime_directory)
@@ -63,7 +64,7 @@ def read_status(runtime_directory: str) -> AgentStatus | None:
     content = read_whole(path)
     if content is None:
         return None
-    import json  # noqa: PLC0415
+    import json
 
     try:
         return _status(json.loads(content))

@@ -16,10 +16,10 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postkeel.core.coalesce import Burst, joined
+from postkeel.core.frozen import frozen
 from postkeel.shell.loop import Loop
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _MOST_PASSES = 8
 _TIMER = "postkeel.watch"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Watched:
     """A scheduled directory, known by its inode: another one may get its name."""
 
@@ -157,14 +157,14 @@ class Watcher:
 
     def _schedule(self, directory: str) -> ObservedWatch:
         # Imported at the first watch: 35 ms that only the agent needs.
-        from postkeel.shell.watchdog_events import Handler, schedule, start  # noqa: PLC0415
+        from postkeel.shell.watchdog_events import Handler, schedule, start
 
         if self._observer is None:
             self._observer = start()
         return schedule(self._observer, Handler(directory, self.note, self.note_lost), directory)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Place:
     """The real names that decide what a path means: the symbolic `links` on the way,
     the file itself or the first part that is missing (`last`), and the

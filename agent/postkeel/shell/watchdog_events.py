@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import stat
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
@@ -50,10 +52,23 @@ class Handler(FileSystemEventHandler):
         if kind in ("opened", "closed_no_write") or (event.is_directory and kind == "modified"):
             return
         path = _text(event.src_path)
-        unfinished = kind in _UNFINISHED and not event.is_directory
+        unfinished = kind in _UNFINISHED and not event.is_directory and _may_be_open(path)
         self._note(path, _text(getattr(event, "dest_path", "")), finished=not unfinished)
         if path == self._directory and kind == "deleted":
             self._note_lost(path)
+
+
+def _may_be_open(path: str) -> bool:
+    """Whether somebody may still be writing the file.
+
+    watchdog calls a new mode or owner "modified" too, which moves the time of the
+    change and not that of the content. Nobody writes into a symbolic link.
+    """
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_mtime_ns == status.st_ctime_ns
 
 
 def start() -> BaseObserver:

@@ -11,9 +11,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from postkeel.core.errors import EditError, PostfixError
+from postkeel.core.frozen import frozen
 from postkeel.postfix.editing import Texts
 from postkeel.shell.config_file import (
     ConfigFile,
@@ -31,7 +32,7 @@ MASTER = "master.cf"
 Keep = Callable[[Mapping[str, ConfigFile]], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Written:
     """What a write did. `before` is what was under the lock; `changed` names the
     files that differ, and is empty when nothing was written."""
@@ -136,7 +137,7 @@ def with_text(texts: Texts, name: str, text: str) -> Texts:
     return replace(texts, main_cf=text) if name == MAIN else replace(texts, master_cf=text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Hands:
     """One attempt's hold on the files: what is locked is let go of with `locks`."""
 

@@ -2,7 +2,8 @@
 
 The rules are data in the profile; what they mean is in `postkeel.postfix`.
 Here each rule meets the services that it is for: `judging` finds what is wrong,
-`remedies` says how to put it right without making anything weaker.
+`remedies` says how to put it right without making anything weaker. `observed` adds
+what live handshakes show, in a round that made them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from postkeel.contract import (
     Event,
     Facts,
     Finding,
+    Handshake,
     Interest,
     Need,
     Option,
@@ -25,15 +27,18 @@ from postkeel.contract import (
 )
 from postkeel.postfix.instance import Instance
 from postkeel_plugins.config_enforcer.judging import judge
+from postkeel_plugins.config_enforcer.observed import SERVED_TLS, observed
 
 _INTERVAL = Option(
     name="check_interval",
     default=900,
+    least=1,
     help="seconds between full checks, which catch a change that no file event told of",
 )
 _SPLAY = Option(
     name="check_splay",
     default=120,
+    least=0,
     help="up to so many seconds more, drawn anew each time, so that a fleet does not act at once",
 )
 
@@ -45,6 +50,7 @@ def keel_card() -> Card:
         summary="holds main.cf and master.cf against the profile",
         side=Side.ROOT,
         options=(_INTERVAL, _SPLAY),
+        rules=(SERVED_TLS,),
     )
 
 
@@ -73,7 +79,13 @@ def keel_observe(event: Event, instance: str, facts: Facts, options: Options) ->
     if not isinstance(postfix, Instance) or not isinstance(profile, Profile):
         # The round reports what could not be had, with its reason.
         return ()
-    return tuple(judge(postfix, profile))
+    return (*judge(postfix, profile), *observed(postfix, _handshakes(instance, facts)))
+
+
+def _handshakes(instance: str, facts: Facts) -> Iterable[Handshake]:
+    """What was shown live; nothing in a round that did not look."""
+    shown = facts.get(Need(kind="handshakes", subject=instance))
+    return shown if isinstance(shown, tuple) else ()
 
 
 def _seconds(options: Options, option: Option) -> float:

@@ -26,13 +26,18 @@ Judged = Collection[tuple[str, str]]
 
 def judge(instance: Instance, profile: Profile) -> Iterator[Finding]:
     """What is wrong with an instance, in the profile's order, with remedies that agree."""
+    # What main.cf sets without effect is declared all the same: misspelt names are.
+    instance = replace(instance, parameters={**instance.unused, **instance.parameters})
     judged = {(rule.comparison, name) for rule in profile.rules for name in rule.parameters}
     planned: dict[Place, Change] = {}
+    found: list[tuple[ProfileRule, Finding]] = []
     for rule in profile.rules:
         for finding in _judge_rule(rule, instance, judged):
             agreed = _agreed(finding, planned, rule, instance, judged)
             planned |= {place(one): one for one in agreed.remedy}
-            yield agreed
+            found.append((rule, agreed))
+    for rule, finding in found:
+        yield _final(finding, planned, rule, instance, judged)
 
 
 def _agreed(
@@ -49,7 +54,24 @@ def _agreed(
     once_mended = _judge_rule(rule, applied(instance, planned.values()), judged)
     rest = next((one.remedy for one in once_mended if one.subject == finding.subject), ())
     contested = [one for one in other if one not in finding.remedy]
-    return replace(finding, remedy=tuple(dict.fromkeys((*contested, *rest))))
+    merged = {place(one): one for one in (*contested, *rest)}
+    return replace(finding, remedy=tuple(merged.values()))
+
+
+def _final(
+    finding: Finding,
+    planned: Mapping[Place, Change],
+    rule: ProfileRule,
+    instance: Instance,
+    judged: Judged,
+) -> Finding:
+    """The finding with what later rules made of its changes, where that still puts it right."""
+    final = tuple(planned[place(one)] for one in finding.remedy)
+    if final == finding.remedy:
+        return finding
+    after = _judge_rule(rule, applied(instance, planned.values()), judged)
+    still = any(one.subject == finding.subject for one in after)
+    return finding if still else replace(finding, remedy=final)
 
 
 def _judge_rule(rule: ProfileRule, instance: Instance, judged: Judged) -> Iterator[Finding]:
@@ -127,7 +149,7 @@ class _Case:
                 continue
             remedy = NO_REMEDY
             if isinstance(verdict, str):
-                remedy = remedy_in_service(self.comparison, question, after, main)
+                remedy = remedy_in_service(self.comparison, question, service, after, main)
             yield self.finding(question, verdict, remedy)
 
     def differs(self, service: Service) -> bool:

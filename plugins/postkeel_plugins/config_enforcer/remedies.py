@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from postkeel.contract import (
     Change,
@@ -11,12 +11,13 @@ from postkeel.contract import (
     RemoveParameter,
     SetOverride,
     SetParameter,
+    frozen,
 )
 from postkeel.postfix.instance import Instance, Parameter, Service
 from postkeel.postfix.question import Assignment, Comparison, Question
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Remedy:
     """The changes that put a setting right, and the value it then has."""
 
@@ -33,38 +34,33 @@ NO_REMEDY = Remedy(changes=(), wanted="")
 def remedy_in_main(comparison: Comparison, question: Question) -> Remedy:
     """Changes to main.cf, or none when no candidate will do."""
     for assignment in comparison.mend(question):
-        changes = tuple(_in_main(question.instance, assignment))
-        mended = applied(question.instance, changes)
-        after = replace(question, instance=mended)
-        if (
-            changes
-            and does_it(comparison, question, after)
-            and _spares(comparison, after, question)
-        ):
+        changes = tuple(_in_main(assignment))
+        after = replace(question, instance=applied(question.instance, changes))
+        if does_it(comparison, question, after) and _spares(comparison, after, question):
             return Remedy(changes=changes, wanted=assignment[question.parameter] or "unset")
     return NO_REMEDY
 
 
 def remedy_in_service(
-    comparison: Comparison, question: Question, after_main: Question, main: Remedy
+    comparison: Comparison,
+    question: Question,
+    service: Service,
+    after_main: Question,
+    main: Remedy,
 ) -> Remedy:
     """Changes to a service: fall back on main.cf where that is right, else say it there.
 
     A fallback brings main.cf's own remedy along, so that it can be relied on.
     """
-    service = question.service
-    if service is None:
-        return NO_REMEDY
     if comparison.inherits and question.values and question.parameter in service.overrides:
         drop: Change = RemoveOverride(service=service.name, name=question.parameter)
-        after = _of(applied(after_main.instance, (drop,)), question)
+        after = _of(applied(after_main.instance, (drop,)), question, service)
         if does_it(comparison, question, after):
             return Remedy(changes=(*main.changes, drop), wanted=after.value or "unset")
     for assignment in comparison.mend(question):
         changes = tuple(_in_service(service, assignment))
-        if changes and does_it(
-            comparison, question, _of(applied(question.instance, changes), question)
-        ):
+        after = _of(applied(question.instance, changes), question, service)
+        if does_it(comparison, question, after):
             return Remedy(changes=changes, wanted=assignment[question.parameter] or "unset")
     return NO_REMEDY
 
@@ -116,23 +112,22 @@ def _with_override(service: Service, change: SetOverride | RemoveOverride) -> Se
     return replace(service, overrides=overrides)
 
 
-def _of(instance: Instance, question: Question) -> Question:
+def _of(instance: Instance, question: Question, service: Service) -> Question:
     """The same question, asked of the same service in another instance."""
-    name = question.service.name if question.service else ""
-    return replace(question, instance=instance, service=instance.service(name))
+    return replace(question, instance=instance, service=instance.service(service.name))
 
 
-def _in_main(instance: Instance, assignment: Assignment) -> Iterable[Change]:
+def _in_main(assignment: Assignment) -> Iterable[Change]:
     for name, value in assignment.items():
-        if value is not None:
-            yield SetParameter(name=name, value=value)
-        elif name in instance.parameters:
+        if value is None:
             yield RemoveParameter(name=name)
+        else:
+            yield SetParameter(name=name, value=value)
 
 
 def _in_service(service: Service, assignment: Assignment) -> Iterable[Change]:
     for name, value in assignment.items():
-        if value is not None:
-            yield SetOverride(service=service.name, name=name, value=value)
-        elif name in service.overrides:
+        if value is None:
             yield RemoveOverride(service=service.name, name=name)
+        else:
+            yield SetOverride(service=service.name, name=name, value=value)

@@ -7,6 +7,7 @@ was "TLSv1", now ">=TLSv1.2"; proved: ...; cause: main.cf changed
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from postkeel.contract import (
     Finding,
@@ -101,6 +102,8 @@ def _now(finding: Finding) -> str:
                 return _value(value)
             case RemoveParameter() | RemoveOverride():
                 return "removed"
+            case _:
+                assert_never(change)
     return _value(finding.wanted)
 
 

@@ -8,7 +8,6 @@ does not need otherwise.
 from __future__ import annotations
 
 import os
-import socket
 
 from postkeel.contract import (
     Card,
@@ -77,6 +76,8 @@ def keel_deliver(report: Report, options: Options) -> None:
         raise ValueError(f"unknown facility {options['facility']!r}; known are: {known}")
     if _is_routine(report):
         return
+    import socket
+
     datagram = line(report, facility, os.getpid())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
         connection.settimeout(_PATIENCE)

@@ -30,7 +30,9 @@ def state(tmp_path):
 def test_what_postconf_reads_is_accepted(state, names, main_cf, master_cf):
     began = time.monotonic()
     postconf_accepts("/etc/postfix", str(state))(Texts(main_cf=main_cf, master_cf=master_cf))
-    assert time.monotonic() - began < 0.9  # postconf sleeps a second or two over a file of this second
+    assert (
+        time.monotonic() - began < 0.9
+    )  # postconf sleeps a second or two over a file of this second
     assert names(state / "staging") == []
 
 

@@ -41,7 +41,7 @@ def make_circle(path):
 
 
 def make_huge(path):
-    path.write_bytes(b"#" * ((4 << 20) + 1))
+    path.write_bytes(b"#" * ((1 << 20) + 1))
 
 
 def make_nothing(path):
@@ -54,7 +54,7 @@ ODD_FILES = [
     (make_second_name, "has 2 names"),
     (make_dead_link, "No such file"),
     (make_circle, "Too many levels"),
-    (make_huge, "larger than 4 MiB"),
+    (make_huge, "larger than 1 MiB"),
     (make_nothing, "No such file"),
 ]
 
