@@ -1,7 +1,7 @@
 """pluggy, imported without its 30 ms of importlib.metadata.
 
 pluggy 1.0.0 (Debian 12) imports importlib.metadata at once but uses it only to
-load entry points by itself, which postkeel does in `registry`. The standard
+load entry points by itself, which postkeel does in `discovery`. The standard
 library's LazyLoader puts the import off until first use: three times the
 interpreter's own start saved in every command.
 """

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from postkeel.core.configuration import waiver_for
 from postkeel.core.decide import Policy, compliant, conclude, contested, decide, dry, worst
 from postkeel.core.model import (
-    Activation,
     Depth,
     Finding,
     Hold,
@@ -83,7 +82,6 @@ def test_who_is_left_alone(one, policy, expected):
     decision = decide([one], policy)
     assert outcome(one, policy) == expected
     assert bool(decision.plan.changes) == (expected is None)
-    assert decision.plan.activation is (Activation.RELOAD if expected is None else Activation.NONE)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_every_file_has_a_reading(content):
 )
 def test_a_setting_knows_its_lines(text, first, last):
     found = read_main_cf(text).winners["a"]
-    assert (found.number, found.last_number) == (first, last)
+    assert (found.number, found.line.numbers[-1]) == (first, last)
 
 
 def test_problems_name_file_line_and_fault():

@@ -10,7 +10,7 @@ import pytest
 
 from postkeel.core.errors import PostkeelError
 from postkeel.shell import instance_lock
-from postkeel.shell.instance_lock import InstanceLock, guarded_by, is_guarded
+from postkeel.shell.instance_lock import InstanceLock, guarded_by
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 
@@ -70,18 +70,18 @@ def test_a_killed_agent_leaves_nothing_behind(tmp_path, start):
     first = start(AGENT, str(tmp_path))
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    assert not is_guarded(str(tmp_path))
+    assert guarded_by(str(tmp_path)) is None
     InstanceLock(str(tmp_path)).close()
     assert os.listdir(tmp_path) == []
 
 
 def test_looking_disturbs_nobody(tmp_path):
-    assert not is_guarded(str(tmp_path))
-    assert not is_guarded(str(tmp_path / "missing"))
+    assert guarded_by(str(tmp_path)) is None
+    assert guarded_by(str(tmp_path / "missing")) is None
     with InstanceLock(str(tmp_path)) as lock:
         assert guarded_by(str(tmp_path)) == os.getpid()
         lock.close()
-        assert not is_guarded(str(tmp_path))
+        assert guarded_by(str(tmp_path)) is None
 
 
 def test_postconf_and_editors_work_on(tmp_path):
@@ -110,7 +110,7 @@ def test_a_stranger_cannot_keep_the_agent_from_its_work(tmp_path, start):
     stranger = start(STRANGER, str(tmp_path))
     with InstanceLock(str(tmp_path)) as lock:
         assert f"process {stranger.pid} of user 65534" in lock.stranger
-    assert not is_guarded(str(tmp_path))
+    assert guarded_by(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("locks", ["/no/such/file", "/dev/null"])
@@ -130,7 +130,7 @@ def test_an_equal_inode_number_elsewhere_is_no_lock(tmp_path, monkeypatch):
     table = tmp_path / "locks"
     table.write_text(f"1: FLOCK  ADVISORY  WRITE {os.getpid()} 00:99:{number} 0 EOF\n")
     monkeypatch.setattr(instance_lock, "_LOCKS", str(table))
-    assert not is_guarded(str(tmp_path))
+    assert guarded_by(str(tmp_path)) is None
 
 
 def test_a_holder_that_is_gone_by_now_is_none(tmp_path, monkeypatch):
@@ -138,7 +138,7 @@ def test_a_holder_that_is_gone_by_now_is_none(tmp_path, monkeypatch):
     table = tmp_path / "locks"
     table.write_text(f"1: FLOCK  ADVISORY  WRITE 4194305 00:99:{number} 0 EOF\n")
     monkeypatch.setattr(instance_lock, "_LOCKS", str(table))
-    assert not is_guarded(str(tmp_path))
+    assert guarded_by(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])

@@ -64,14 +64,6 @@ class EventKind(str, Enum):
     PATHS_CHANGED = "paths changed"
     TIMER = "timer due"
     REQUESTED = "requested"
-    APPLIED = "applied"
-
-
-class Activation(str, Enum):
-    """What makes a plan's changes take effect in the running Postfix."""
-
-    NONE = "none"
-    RELOAD = "reload"
 
 
 @frozen
@@ -179,13 +171,9 @@ class PlannedChange:
 
 @frozen
 class Plan:
-    """Edits in order, no two of them to the same place, and how they take effect."""
+    """Edits in order, no two of them to the same place."""
 
     changes: tuple[PlannedChange, ...] = ()
-
-    @property
-    def activation(self) -> Activation:
-        return Activation.RELOAD if self.changes else Activation.NONE
 
 
 @frozen

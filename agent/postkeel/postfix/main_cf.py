@@ -27,11 +27,6 @@ class Setting:
         """The physical line of the name, from 1."""
         return self.line.numbers[0]
 
-    @property
-    def last_number(self) -> int:
-        """The last physical line that carries a part of the value."""
-        return self.line.numbers[-1]
-
 
 @frozen
 class MainCf:

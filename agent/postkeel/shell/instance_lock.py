@@ -84,11 +84,6 @@ def guarded_by(directory: str) -> int | None:
     return next((one.pid for one in _holders(directory) if one.user in users), None)
 
 
-def is_guarded(directory: str) -> bool:
-    """Whether an agent guards this instance, as far as /proc/locks tells."""
-    return guarded_by(directory) is not None
-
-
 @frozen
 class _Holder:
     pid: int
