@@ -66,11 +66,12 @@ def entry_points(directories: Iterable[str]) -> Iterator[tuple[str, str, str]]:
                 continue
             path = os.path.join(directory, name, "entry_points.txt")
             try:
-                with open(path, encoding="utf-8") as file:
-                    text = file.read()
+                with open(path, "rb") as file:
+                    content = file.read()
             except OSError:
                 continue
-            if GROUP in text:
+            if GROUP.encode() in content:
+                text = content.decode(errors="replace")
                 yield from ((one, path, target) for one, target in _section(text))
 
 
