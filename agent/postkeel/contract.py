@@ -8,7 +8,8 @@ entry-point group `postkeel.plugins`:
 
 Each plugin is called alone and guarded: an exception or a missed deadline is
 counted against it and named in the report, and does not reach the others.
-After three in a row the plugin is set aside until the agent is reloaded.
+After three in a row of one hook the plugin is set aside until the agent is
+reloaded; a reporter is asked again instead, for what it hands on to may be away.
 """
 
 from __future__ import annotations

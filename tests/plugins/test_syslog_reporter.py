@@ -69,7 +69,7 @@ SENTENCES = {
         ),
         (
             "fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27"
-            ' was "TLSv1", now ">=TLSv1.2"; proved: 127.0.0.1:25 TLSv1.3, 127.0.0.1:465 TLSv1.3;'
+            ' was "TLSv1", now ">=TLSv1.2"; observed: 127.0.0.1:25 TLSv1.3, 127.0.0.1:465 TLSv1.3;'
             " cause: main.cf changed"
         ),
     ),
@@ -145,7 +145,7 @@ def test_findings_that_do_not_fit_are_counted_and_the_cause_stays():
     many = [judged(Outcome.AUDITED, rule=f"rule-{number}") for number in range(200)]
     line = sentence(report(*many, proof=("none",), cause="main.cf changed"))
     assert "audited 200: rule-0: " in line
-    assert line.endswith("; proved: none; cause: main.cf changed")
+    assert line.endswith("; observed: none; cause: main.cf changed")
     assert " more; " in line
     assert LIMIT - 150 < len(line.encode()) <= LIMIT
 

@@ -60,6 +60,6 @@ def print_report(report: Report, paint: Paint) -> None:
         for line in finding_lines(one.finding, paint, note):
             print(line)
     for line in report.proof:
-        print(f"  proved    {one_line(line)}")
+        print(f"  observed  {one_line(line)}")
     for problem in report.problems:
         print(f"  {paint('warning', 'problem ')}  {one_line(problem)}")

@@ -1,7 +1,7 @@
 """A round's report as one sentence for a log.
 
 /etc/postfix: fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27
-was "TLSv1", now ">=TLSv1.2"; proved: ...; cause: main.cf changed
+was "TLSv1", now ">=TLSv1.2"; observed: ...; cause: main.cf changed
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _value(text: str) -> str:
 
 def _tail(report: Report) -> list[str]:
     parts = (
-        ("proved", report.proof),
+        ("observed", report.proof),
         ("problems", report.problems),
         ("cause", (report.cause,) if report.cause else ()),
     )
