@@ -7,6 +7,7 @@
 # coverage  what the tier `today` went through (COVERAGE_FLOOR: per cent that core,
 #           postfix and plugins need, default 100)
 # other     Debian 13 on Debian 12, Debian 12 elsewhere
+# system    both Debians booted: systemd, journald, rsyslog and Postfix as their units
 #
 # A tier that cannot run is skipped with its reason; with CI=true that is a
 # failure. Output goes to build/log/TIER; a failed tier's is shown. The last
@@ -14,7 +15,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 tiers=("$@")
-[ $# -gt 0 ] || tiers=(check debian today coverage other)
+[ $# -gt 0 ] || tiers=(check debian today coverage other system)
 
 if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then
     # A private Postfix needs root. Without it those tests are skipped, with the reason.
@@ -48,13 +49,14 @@ check() {
 debian() {
     has_environment .venv-debian || return
     # The scanners judge the same Postfix in the tier today; once is enough.
-    timeout 1200 .venv-debian/bin/python -m pytest -p no:cacheprovider -q \
+    timeout 1200 .venv-debian/bin/python -m pytest -p no:cacheprovider -q -m "not system" \
         --ignore=tests/live/test_scanners.py
 }
 
 today() {
     has_environment .venv || return
-    timeout 1200 .venv/bin/python -m coverage run -m pytest -p no:cacheprovider -q
+    timeout 1200 .venv/bin/python -m coverage run -m pytest -p no:cacheprovider -q \
+        -m "not system"
 }
 
 coverage() {
@@ -64,11 +66,17 @@ coverage() {
     }
     .venv/bin/python -m coverage report
     .venv/bin/python -m coverage report --fail-under="${COVERAGE_FLOOR:-100}" --format=total \
-        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,plugins/*'
+        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/maillog/*,plugins/*'
 }
 
 other() {
-    timeout 1200 bash tests/other-debian.sh
+    timeout 1200 bash tests/other-debian.sh -m "not system"
+}
+
+system() {
+    has_environment .venv-debian || return
+    .venv-debian/bin/python tests/bed/booted_debian.py || return
+    timeout 1200 .venv-debian/bin/python -m pytest -p no:cacheprovider -q tests/system
 }
 
 run_tier() { # NAME: sets verdict

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import tomli
 
+import postkeel.core
+import postkeel.shell
+import postkeel_plugins
 from postkeel import contract
-from postkeel.cli.dispatch import COMMANDS
+from postkeel.cli.commands import COMMANDS
+from postkeel.conformance import DIRECTORY, broken_promises, sample_event
 from postkeel.core import configuration as words
 from postkeel.core.configuration import Configuration, Contest, read_configuration
 from postkeel.core.document import Document
-from postkeel.core.model import Mode, Outcome
-from postkeel_plugins import config_enforcer
+from postkeel.core.model import EventKind, Mode, Outcome
+from postkeel.discovery import Found
+from postkeel.registry import Registry
+from postkeel.shell.history import KEPT_FOR, KEPT_REPORTS
+from postkeel.shell.records import RecordStore
+from postkeel_plugins import config_enforcer, tls_log_monitor
+from postkeel_plugins.tls_log_monitor import rates, sessions
+from postkeel_plugins.tls_log_monitor.rules import RULES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -129,10 +143,11 @@ def test_the_values_shown_are_the_defaults():
         one: getattr(default, one) for one in plain
     }
     assert shown.contest == Contest()
-    card = config_enforcer.keel_card()
-    defaults = {one.name: one.default for one in card.options}
-    given = shown.plugins["config_enforcer"]
-    assert given == {name: defaults[name] for name in given}
+    for plugin in (config_enforcer, tls_log_monitor):
+        card = plugin.keel_card()
+        defaults = {one.name: one.default for one in card.options}
+        given = shown.plugins[card.name]
+        assert given == {name: defaults[name] for name in given}
 
 
 def test_the_example_waiver_names_a_rule_that_is():
@@ -143,6 +158,151 @@ def test_the_example_waiver_names_a_rule_that_is():
 
 def test_the_design_names_every_hook():
     assert undocumented(DESIGN, HOOKS) == []
+
+
+def test_the_design_names_what_a_monitor_may_ask_for_and_give():
+    words_ = ["Finding", "LogLines", "Table", "Records", "CheckNow", "Observation"]
+    assert [one for one in words_ if one not in contract.__all__] == []
+    assert undocumented(DESIGN, words_) == []
+    kinds = set(re.findall(r'"([a-z]+)" \(', contract.Need.__doc__))
+    assert kinds == {"postfix", "profile", "handshakes", "state", "records", "secret"}
+    assert undocumented(DESIGN.partition("| fact |")[2], kinds) == []
+
+
+def test_the_design_names_every_event():
+    assert f"| event | {', '.join(one.value for one in EventKind)} |" in DESIGN
+
+
+def test_the_files_that_the_design_names_are_there():
+    inside = ROOT / "agent/postkeel"
+    named = re.findall(r"[\w/*]+\.py\b", code_of(DESIGN))
+    assert {"monitoring.py", "log_*.py", "records.py"} <= {one.rpartition("/")[2] for one in named}
+    rooms = [inside, *(inside / room for room in ("core", "shell"))]
+    assert [one for one in named if not any(any(room.glob(one)) for room in rooms)] == []
+
+
+def test_the_packages_say_what_is_in_them():
+    plugins = ROOT / "plugins/postkeel_plugins"
+    built_in = [one.parent.name for one in plugins.glob("*/__init__.py")]
+    lines = postkeel_plugins.__doc__.splitlines()
+    assert sorted(one.split()[0] for one in lines if one.startswith("    ")) == sorted(built_in)
+    named = {
+        name.strip(" ,")
+        for line in postkeel.shell.__doc__.splitlines()
+        if line.startswith("    ")
+        for name in re.split(r"  +", line.strip())[0].split(",")
+    }
+    assert [one for one in named if not (ROOT / f"agent/postkeel/shell/{one}.py").exists()] == []
+    assert "records" in named
+    assert "records" in postkeel.core.__doc__
+
+
+MONITORED = README.partition("## What the mail travels over")[2].partition("\n## ")[0]
+OPTIONS = {one.name: one for one in tls_log_monitor.keel_card().options}
+
+
+def rows(text, first):
+    """The rows of the table that begins with this column, without its header."""
+    table = re.search(rf"(?m)^\| {re.escape(first)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text)
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in table[1].splitlines()]
+
+
+def quoted(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_the_readme_names_every_alarm_and_parameters_that_are():
+    table = rows(MONITORED, "rule")
+    assert sorted(name for row in table for name in quoted(row[0])) == sorted(
+        one.id for one in RULES
+    )
+    defaults = (ROOT / "tests/cases/releases/3.7.11.defaults").read_text()
+    known = {line.partition(" =")[0] for line in defaults.splitlines()}
+    named = {name for row in table for name in quoted(row[2])}
+    assert named
+    assert named - known == set()
+
+
+def test_the_readme_says_when_an_alarm_is_one():
+    steady = f"{sessions.STEADY_CONNECTIONS} connections or more on {sessions.STEADY_DAYS} days"
+    assert steady in MONITORED
+    often = f"over {rates.ALWAYS_TOLERATED}, and {rates.TIMES_USUAL} times the usual"
+    assert often in MONITORED
+
+
+def test_the_readme_names_every_option_of_the_monitor_and_where_things_are_kept():
+    assert undocumented(MONITORED, OPTIONS) == []
+    assert f"`kept_days`, {OPTIONS['kept_days'].default} days by default" in MONITORED
+    assert f"{KEPT_FOR.days} days, {KEPT_REPORTS:,} reports at most" in MONITORED
+    place = f"in `{Configuration().state_directory}`"
+    kept = {name for row in rows(MONITORED, place) for name in quoted(row[0])}
+    assert kept == {"records.sqlite3", "history.sqlite3", "secret"}
+    values = re.findall(r'"(\w+)"', OPTIONS["peers"].help)
+    assert sorted(values) == ["domain", "none", "pseudonym"]
+    assert [one for one in values if f'"{one}"' not in SHIPPED] == []
+
+
+def test_the_shipped_configuration_names_every_option_of_the_monitor():
+    assert tomli.loads(uncommented())["plugins"]["tls_log_monitor"].keys() == OPTIONS.keys()
+
+
+def test_what_the_readme_shows_of_a_log_is_what_comes_out():
+    sample = next(
+        block for block in re.findall(r"(?s)```\n(.*?)```", MONITORED) if "tests/cases" in block
+    )
+    command, *parts = re.split(r"(?m)^\.\.\.$\n?", sample)
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "")
+    assert len(parts) > 3
+    at = 0
+    for part in parts:
+        at = done.stdout.find(part, at)
+        assert at >= 0, part
+
+
+@pytest.fixture
+def shown_plugin():
+    """The plugin that the README shows, as it stands there."""
+    (code,) = re.findall(r"(?s)```python\n(.*?)```", README)
+    module = ModuleType("refusals")
+    exec(compile(code, "README.md", "exec"), module.__dict__)  # noqa: S102  our own document
+    return module
+
+
+def test_the_plugin_in_the_readme_keeps_the_contract(shown_plugin):
+    assert broken_promises(shown_plugin, "refusals") == []
+
+
+def test_the_plugin_in_the_readme_counts_what_it_says(shown_plugin, tmp_path):
+    configuration = Configuration()
+    found = Found(name="refusals", source="README.md", load=lambda: shown_plugin)
+    (loaded,) = Registry([found], configuration).plugins
+    text = (
+        "2026-11-23T12:00:00+00:00 mx postfix/smtpd[7]: NOQUEUE: reject: RCPT from a[192.0.2.1]\n"
+        "Nov  3 12:00:00 mx postfix/smtpd[7]: NOQUEUE: reject: RCPT from b[192.0.2.2]\n"
+        "Nov  3 12:00:00 mx postfix/smtpd[7]: warning: x postfix/smtpd[7]: NOQUEUE: reject: y\n"
+        "Nov  3 12:00:00 mx other[7]: postfix/smtpd[7]: NOQUEUE: reject: z\n"
+    )
+    batch = contract.LogBatch(source="/var/log/mail.log", text=text.encode())
+    event = sample_event(EventKind.LOG_LINES, batch)
+    registry = Registry([found], configuration)
+    (records,) = registry.observe(event, DIRECTORY, {}, [])
+    with RecordStore(str(tmp_path)) as store:
+        for _ in range(2):
+            tables = loaded.card.tables
+            store.commit("refusals", DIRECTORY, tables, records, now=event.time)
+        assert list(store.rows("refusals", tables[0])) == [
+            (int(event.time.timestamp()), "smtpd", 4)
+        ]
 
 
 def test_the_design_names_every_outcome_from_mild_to_bad():

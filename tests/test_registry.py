@@ -26,6 +26,7 @@ from postkeel.contract import (
     Rule,
     Severity,
     Side,
+    Table,
     hookimpl,
 )
 from postkeel.core.configuration import read_configuration
@@ -75,10 +76,18 @@ def observe(one, problems):
     return [each.rule for each in one.observe(EVENT, "/etc/postfix", {}, problems)]
 
 
-def test_the_one_that_raises_is_named_and_the_others_are_heard():
-    def broken(event):
-        raise ZeroDivisionError("oops")
+def late(event):
+    """As a generator it fails when the answer is read, not when it is called."""
+    yield a_finding("c")
+    raise ZeroDivisionError("oops")
 
+
+def at_once(event):
+    raise ZeroDivisionError("oops")
+
+
+@pytest.mark.parametrize("broken", [at_once, late])
+def test_the_one_that_raises_is_named_and_the_others_are_heard(broken):
     one = registry(
         plugin("first", keel_observe=lambda: [a_finding("a")]),
         plugin("middle", keel_observe=broken),
@@ -179,6 +188,50 @@ def test_a_faulty_plugin_is_listed_as_rejected_and_the_rest_go_on(found, reason)
     problems = []
     assert observe(one, problems) == ["a"]
     assert problems == []
+
+
+def table(**given):
+    return Table(**{"name": "peers", "key": ("peer",), "counters": ("mails",), **given})
+
+
+def monitor(*tables, name="p", side=Side.MONITOR):
+    return plugin(name, Card(name=name, summary="", side=side, tables=tables))
+
+
+FAULTY_TABLES = {
+    "of the side that corrects": (monitor(table(), side=Side.ROOT), "only plugins of side monitor"),
+    "of a plugin with an odd name": (monitor(table(), name='p"; DROP'), "its name must be made of"),
+    "of a plugin with capitals": (monitor(table(), name="P"), "small letters"),
+    "twice": (monitor(table(), table()), "table 'peers' stands twice"),
+    "name with a quote": (monitor(table(name='x"')), "table 'x\"': names of tables and columns"),
+    "empty name": (monitor(table(name="")), "names of tables and columns"),
+    "name of underscores": (monitor(table(name="__")), "names of tables and columns"),
+    "letters of elsewhere": (monitor(table(key=("größe",))), "names of tables and columns"),
+    "capitals": (monitor(table(counters=("Mails",))), "names of tables and columns"),
+    "digits": (monitor(table(counters=("mails2",))), "names of tables and columns"),
+    "column twice": (monitor(table(key=("mails",))), "a column stands twice"),
+    "the hour's column": (monitor(table(key=("hour",))), "is called instance or hour"),
+    "no key": (monitor(table(key=())), "key and counters must be tuples"),
+    "no counter": (monitor(table(counters=())), "key and counters must be tuples"),
+    "a text for a tuple": (monitor(table(counters="abc")), "key and counters must be tuples"),
+    "folds a counter": (monitor(table(folds="mails")), "folds 'mails', which is no key column"),
+    "too few rows": (monitor(table(most_rows=99)), "most_rows must be 100 or more"),
+    "no day": (monitor(table(kept_days=0)), "kept_days must be 1 or more"),
+}
+
+
+@pytest.mark.parametrize(("found", "reason"), FAULTY_TABLES.values(), ids=FAULTY_TABLES)
+def test_a_plugin_with_a_faulty_table_is_rejected(found, reason):
+    one = registry(found)
+    assert not one.plugins
+    assert reason in one.rejected[0].reason
+
+
+def test_sound_tables_are_taken():
+    tables = (table(), table(name="by_name", key=("name", "peer"), folds="peer", most_rows=100))
+    one = registry(monitor(*tables, name="tls_log"))
+    assert not one.rejected
+    assert one.plugins[0].card.tables == tables
 
 
 def test_a_plugin_that_ends_the_interpreter_does_not():

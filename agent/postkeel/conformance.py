@@ -16,22 +16,29 @@ and processes; a clock they cannot see, so two calls must also agree.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from postkeel.contract import (
     Absent,
+    Card,
+    CheckNow,
     Event,
     EventKind,
     Facts,
     Finding,
     Interest,
+    LogBatch,
     Need,
     Options,
     Outcome,
     Plan,
+    Records,
     Report,
+    Side,
+    Table,
 )
 from postkeel.core.configuration import Configuration
 from postkeel.discovery import Found
@@ -42,10 +49,36 @@ DIRECTORY = "/etc/postfix"
 _TOUCHING = ("open", "socket.", "subprocess.", "os.", "shutil.", "sqlite3.", "ctypes.")
 
 
-def sample_event(kind: EventKind = EventKind.REQUESTED) -> Event:
+_HOUR = 3600
+
+
+def sample_event(kind: EventKind = EventKind.REQUESTED, batch: LogBatch | None = None) -> Event:
     """An event at a fixed moment."""
     moment = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-    return Event(kind=kind, instance=DIRECTORY, time=moment)
+    return Event(kind=kind, instance=DIRECTORY, time=moment, batch=batch)
+
+
+def sample_batch() -> LogBatch:
+    """Lines of that moment: a session with TLS, one in clear text, and octets of no meaning."""
+    lines = (
+        b"postfix/smtpd[7]: connect from mx.example.com[192.0.2.1]",
+        (
+            b"postfix/smtpd[7]: Anonymous TLS connection established from mx.example.com[192.0.2.1]"
+            b": TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
+        ),
+        (
+            b"postfix/smtpd[7]: disconnect from mx.example.com[192.0.2.1] ehlo=2 starttls=1 mail=1"
+            b" data=1 commands=5"
+        ),
+        b"postfix/smtpd[8]: connect from mx.example.org[192.0.2.2]",
+        (
+            b"postfix/smtpd[8]: disconnect from mx.example.org[192.0.2.2] ehlo=1 mail=1 data=1"
+            b" commands=3"
+        ),
+        b"\xff\x00]: [\x1b",
+    )
+    text = b"".join(b"2026-11-23T12:00:00.000000+00:00 mx %s\n" % line for line in lines)
+    return LogBatch(source="journal", text=text, proven=True, lost=("some lines were lost",))
 
 
 def sample_facts(parameters: Mapping[str, str] | None = None, **more: str) -> Facts:
@@ -104,6 +137,7 @@ def _pure(hook: str, call: Callable[[list[str]], Any]) -> Iterator[str]:
 
 
 def _interests(registry: Registry) -> Iterator[str]:
+    card = registry.plugins[0].card
     for facts in ({}, sample_facts()):
 
         def ask(problems: list[str], facts: Facts = facts) -> list[Interest]:
@@ -121,6 +155,17 @@ def _interests(registry: Registry) -> Iterator[str]:
                 for timer in interest.timers
                 if timer.every < 1 or timer.splay < 0
             )
+            yield from _log(card, interest)
+
+
+def _log(card: Card, interest: Interest) -> Iterator[str]:
+    if interest.log is None:
+        return
+    if card.side is not Side.MONITOR:
+        yield "keel_interests: log lines are for plugins of side monitor"
+    for name in (interest.log.file, *interest.log.programs):
+        if name and not name.startswith("/"):
+            yield f"keel_interests: {name!r} is not an absolute file name"
 
 
 def _facts(registry: Registry) -> Iterator[str]:
@@ -137,23 +182,71 @@ def _findings(registry: Registry, given: Facts | None) -> Iterator[str]:
         need for _, one in registry.interests(DIRECTORY, sample_facts(), []) for need in one.needs
     ]
     absent: Facts = {need: Absent(reason="not to be had") for need in needs}
+    card = registry.plugins[0].card
+    events = [sample_event(kind) for kind in EventKind]
+    events.append(sample_event(EventKind.LOG_LINES, sample_batch()))
     for facts in ({}, absent, sample_facts(), {**sample_facts(), **(given or {})}):
-        for kind in EventKind:
+        for event in events:
 
             def look(
-                problems: list[str], facts: Facts = facts, kind: EventKind = kind
-            ) -> tuple[Finding, ...]:
-                return registry.observe(sample_event(kind), DIRECTORY, facts, problems)
+                problems: list[str], facts: Facts = facts, event: Event = event
+            ) -> tuple[object, ...]:
+                return registry.observe(event, DIRECTORY, facts, problems)
 
             yield from _pure("keel_observe", look)
-            for finding in look([]):
-                yield from _finding(finding)
+            answer = look([])
+            if sum(isinstance(one, Records) for one in answer) > 1:
+                yield "keel_observe gives more than one Records"
+            for one in answer:
+                yield from _given(card, one)
 
 
-def _finding(finding: object) -> Iterator[str]:
-    if not isinstance(finding, Finding):
-        yield f"keel_observe gives a {type(finding).__name__}, not a Finding"
-        return
+def _given(card: Card, one: object) -> Iterator[str]:
+    if isinstance(one, Records):
+        yield from _records(card, one)
+    elif isinstance(one, CheckNow):
+        if card.side is not Side.MONITOR or not one.reason.strip():
+            yield "keel_observe: a CheckNow is for plugins of side monitor, and has a reason"
+    elif isinstance(one, Finding):
+        yield from _finding(one)
+        if card.side is Side.MONITOR and one.remedy:
+            yield f"finding {one.rule!r}: side monitor cannot write; leave the remedy out"
+    else:
+        yield f"keel_observe gives a {type(one).__name__}, not a Finding"
+
+
+def _records(card: Card, records: Records) -> Iterator[str]:
+    import json
+
+    tables = {table.name: table for table in card.tables}
+    if not tables:
+        yield "keel_observe gives Records, and the card has no tables"
+    for name, rows in records.add.items():
+        if name not in tables:
+            yield f"records: the card has no table {name!r}"
+            continue
+        for row, counters in rows.items():
+            if not _fits(tables[name], row, counters):
+                yield f"records: {row!r} with {counters!r} does not fit table {name!r}"
+    try:
+        json.dumps(records.state)
+    except (TypeError, ValueError) as error:
+        yield f"records: the state is not of JSON's types: {error}"
+
+
+def _fits(table: Table, row: tuple[object, ...], counters: tuple[object, ...]) -> bool:
+    hour = row[0] if row else None
+    return (
+        isinstance(hour, int)
+        and hour % _HOUR == 0
+        and len(row) == 1 + len(table.key)
+        and all(isinstance(one, (int, str)) for one in row)
+        and len(counters) == len(table.counters)
+        and all(isinstance(one, int) and one >= 0 for one in counters)
+    )
+
+
+def _finding(finding: Finding) -> Iterator[str]:
     for key in ("rule", "parameter", "where", "why"):
         if not getattr(finding, key).strip():
             yield f"finding {finding.rule!r}: {key} is empty"
@@ -173,7 +266,7 @@ def _deliver(registry: Registry) -> Iterator[str]:
 
 
 class _Watched:
-    """Collects the audit events of this thread that touch the system.
+    """Collects the audit events that touch the system, but for those of an import.
 
     An audit hook stays for the life of the process; this one listens only
     between enter and exit.
@@ -192,5 +285,11 @@ class _Watched:
         self._listening = False
 
     def _hear(self, event: str, _: tuple[object, ...]) -> None:
-        if self._listening and event.startswith(_TOUCHING):
+        if self._listening and event.startswith(_TOUCHING) and not _importing():
             self.events.add(event)
+
+
+def _importing() -> bool:
+    """Whether the caller is on behalf of an import, which a hook may put off to its first call."""
+    frames = traceback.walk_stack(None)
+    return any(one.f_globals.get("__name__") == "importlib._bootstrap" for one, _ in frames)

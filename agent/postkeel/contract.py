@@ -1,4 +1,4 @@
-"""The public contract: all that a plugin of postkeel may import, with `postkeel.postfix`.
+"""The public contract: all that a plugin may import, with `postkeel.postfix` and `.maillog`.
 
 A plugin is a module or object with functions marked `@hookimpl`, found by the
 entry-point group `postkeel.plugins`:
@@ -15,28 +15,33 @@ reloaded; a reporter is asked again instead, for what it hands on to may be away
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from postkeel.core.frozen import frozen
 from postkeel.core.model import (
     Absent,
     Change,
+    CheckNow,
     Depth,
     Event,
     EventKind,
     Facts,
     Finding,
     Judged,
+    LogBatch,
     Need,
     Outcome,
     Plan,
+    Records,
     RemoveOverride,
     RemoveParameter,
     Report,
+    Row,
     SetOverride,
     SetParameter,
     Severity,
     Side,
+    Table,
 )
 from postkeel.core.profile import Profile, ProfileRule
 from postkeel.core.text import one_line
@@ -60,6 +65,7 @@ __all__ = [
     "Absent",
     "Card",
     "Change",
+    "CheckNow",
     "Depth",
     "Event",
     "EventKind",
@@ -68,21 +74,27 @@ __all__ = [
     "Handshake",
     "Interest",
     "Judged",
+    "LogBatch",
+    "LogLines",
     "Need",
+    "Observation",
     "Option",
     "Options",
     "Outcome",
     "Plan",
     "Profile",
     "ProfileRule",
+    "Records",
     "RemoveOverride",
     "RemoveParameter",
     "Report",
+    "Row",
     "Rule",
     "SetOverride",
     "SetParameter",
     "Severity",
     "Side",
+    "Table",
     "Timer",
     "frozen",
     "hookimpl",
@@ -97,6 +109,10 @@ __all__ = [
 
 Options = Mapping[str, object]
 """A plugin's `[plugins.NAME]`, checked against its card, defaults filled in."""
+
+
+Observation = Union[Finding, Records, CheckNow]
+"""What `keel_observe` may give."""
 
 
 @frozen
@@ -130,6 +146,7 @@ class Card:
     side: Side
     options: tuple[Option, ...] = ()
     rules: tuple[Rule, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 @frozen
@@ -139,6 +156,27 @@ class Timer:
     name: str
     every: float
     splay: float = 0.0
+
+
+@frozen
+class LogLines:
+    """Wake me with the lines that Postfix logs; for plugins of side "monitor".
+
+    file: the mail log to follow, "" for the systemd journal. Of the journal:
+
+    programs: what these wrote (absolute names). Without any, what the units wrote.
+    units: whose lines journald may have dropped; this is told as lost.
+    users: only what processes of these users wrote; without any, of all users.
+
+    Security: a unit's lines are also those of commands that Postfix runs for its users
+    (.forward, pipe(8)), and a user can run any program with a library of his own in it. So
+    only programs and users together are proof of who wrote a line.
+    """
+
+    file: str = ""
+    units: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
 
 
 @frozen
@@ -152,6 +190,7 @@ class Interest:
     paths: tuple[str, ...] = ()
     timers: tuple[Timer, ...] = ()
     needs: tuple[Need, ...] = ()
+    log: LogLines | None = None
 
 
 @hookspec
@@ -189,9 +228,14 @@ def keel_gather(need: Need) -> object | None:
 
 
 @hookspec
-def keel_observe(event: Event, instance: str, facts: Facts, options: Options) -> Iterable[Finding]:
+def keel_observe(
+    event: Event, instance: str, facts: Facts, options: Options
+) -> Iterable[Observation]:
     """Judge the facts: findings, each with its remedy where there is a safe one.
 
+    A plugin with tables may add one `Records`: what to keep. A plugin of side "monitor"
+    may add a `CheckNow`, and no remedy: that side cannot write. Findings are
+    all that stand at this moment, not only the new ones.
     Deterministic in its arguments: no clock (use `event.time`), file, network
     or log. Called again with fresh facts after a correction.
     """

@@ -17,12 +17,13 @@ from postkeel.contract import (
     Card,
     Event,
     Facts,
-    Finding,
     Interest,
     Need,
+    Observation,
     Options,
     Report,
     Side,
+    Table,
 )
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import ConfigurationError, Problem
@@ -33,6 +34,8 @@ from postkeel.discovery import Found
 GATHER_SECONDS = 10.0
 DELIVER_SECONDS = 5.0
 QUARANTINE_AFTER = 3
+
+_LEAST_ROWS = 100  # below that adding up rare rows cannot spare any
 
 
 @frozen
@@ -117,9 +120,18 @@ class Registry:
         return self._callers[name, hook]
 
     def _call(
-        self, plugin: Loaded, hook: str, problems: list[str], seconds: float | None, **given: object
+        self,
+        plugin: Loaded,
+        hook: str,
+        problems: list[str],
+        seconds: float | None,
+        shape: Callable[[Any], Any] = lambda answer: answer,
+        **given: object,
     ) -> Any:
-        """The plugin's answer, or None; a failure is named in `problems` and counted."""
+        """The plugin's answer, or None; a failure is named in `problems` and counted.
+
+        shape: makes of the answer what is wanted, within the guard: a generator fails late.
+        """
         caller = self._caller(plugin.name, hook)
         if plugin.quarantined or not caller.get_hookimpls():
             return None
@@ -128,25 +140,41 @@ class Registry:
                 answers = caller(**given)
             else:
                 answers = _within(seconds, lambda: caller(**given))
+            answer = shape(answers[0]) if answers else None
         except (Exception, SystemExit) as error:  # noqa: BLE001  keeps one plugin from the rest
-            plugin.failures[hook] = plugin.failures.get(hook, 0) + 1
-            plugin.last_failure = f"{hook}: {type(error).__name__}: {error}"
-            problems.append(f"plugin {plugin.name}: {plugin.last_failure}")
-            if plugin.quarantined:
-                problems.append(
-                    f"plugin {plugin.name} is quarantined after"
-                    f" {plugin.failures[hook]} failures in a row"
-                )
+            self.blame(plugin, hook, error, problems)
             return None
         plugin.failures.pop(hook, None)
-        return answers[0] if answers else None
+        return answer
+
+    def blame(self, plugin: Loaded, what: str, error: BaseException, problems: list[str]) -> None:
+        """Name this failure of the plugin in `problems`, and count it.
+
+        what: the hook, or what else of the plugin's cannot be used.
+        """
+        plugin.failures[what] = plugin.failures.get(what, 0) + 1
+        plugin.last_failure = f"{what}: {type(error).__name__}: {error}"
+        problems.append(f"plugin {plugin.name}: {plugin.last_failure}")
+        if plugin.quarantined:
+            problems.append(
+                f"plugin {plugin.name} is quarantined after"
+                f" {plugin.failures[what]} failures in a row"
+            )
+
+    def of(self, side: Side) -> list[Loaded]:
+        """The plugins that run on this side."""
+        return [one for one in self.plugins if one.card.side is side]
 
     def interests(
-        self, instance: str, facts: Facts, problems: list[str]
+        self,
+        instance: str,
+        facts: Facts,
+        problems: list[str],
+        plugins: Iterable[Loaded] | None = None,
     ) -> list[tuple[Loaded, Interest]]:
-        """What each plugin wants to be woken by, and needs, for this instance."""
+        """What these plugins, or all, want to be woken by, and need, for this instance."""
         found = []
-        for plugin in self.plugins:
+        for plugin in self.plugins if plugins is None else plugins:
             answer = self._call(
                 plugin,
                 "keel_interests",
@@ -175,23 +203,29 @@ class Registry:
         return Absent(reason=reason)
 
     def observe(
-        self, event: Event, instance: str, facts: Facts, problems: list[str]
-    ) -> tuple[Finding, ...]:
-        """All findings of all plugins, in the plugins' order."""
-        findings: list[Finding] = []
-        for plugin in self.plugins:
+        self,
+        event: Event,
+        instance: str,
+        facts: Facts,
+        problems: list[str],
+        plugins: Iterable[Loaded] | None = None,
+    ) -> tuple[Observation, ...]:
+        """What these plugins, or all, observe, in the plugins' order."""
+        observed: list[Observation] = []
+        for plugin in self.plugins if plugins is None else plugins:
             answer = self._call(
                 plugin,
                 "keel_observe",
                 problems,
                 None,
+                tuple,
                 event=event,
                 instance=instance,
                 facts=facts,
                 options=plugin.options,
             )
-            findings += [] if answer is None else answer
-        return tuple(findings)
+            observed += answer or ()
+        return tuple(observed)
 
     def deliver(
         self, report: Report, problems: list[str], *, to: Sequence[str] | None = None
@@ -246,6 +280,7 @@ def _faulty(card: object, name: str) -> str:
     for what, names in (
         ("option", [one.name for one in card.options]),
         ("rule", [one.id for one in card.rules]),
+        ("table", [one.name for one in card.tables]),
     ):
         twice = next((one for one in names if names.count(one) > 1), None)
         if twice:
@@ -257,7 +292,43 @@ def _faulty(card: object, name: str) -> str:
             if not one.why.strip() or not one.references
         ),
         "",
-    )
+    ) or _faulty_tables(card)
+
+
+def _faulty_tables(card: Card) -> str:
+    if card.tables and card.side is not Side.MONITOR:
+        return "it has tables, and only plugins of side monitor keep records"
+    if card.tables and not _is_plain(card.name):
+        return "it has tables, so its name must be made of small letters and _"
+    for one in card.tables:
+        reason = _faulty_table(one)
+        if reason:
+            return f"table {one.name!r}: {reason}"
+    return ""
+
+
+def _faulty_table(table: Table) -> str:
+    """The names become names in SQL, which knows no upper case and no second column of one name."""
+    columns = ("instance", "hour", *table.key, *table.counters)
+    plain = all(_is_plain(one) for one in (table.name, *table.key, *table.counters))
+    complaints = {
+        "names of tables and columns are made of small letters and _": not plain,
+        "a column stands twice, or is called instance or hour": len({*columns}) < len(columns),
+        "key and counters must be tuples of a name or more": not _both_tuples(table),
+        f"it folds {table.folds!r}, which is no key column": table.folds not in ("", *table.key),
+        "most_rows must be 100 or more": table.most_rows < _LEAST_ROWS,
+        "kept_days must be 1 or more": table.kept_days < 1,
+    }
+    return next((text for text, true in complaints.items() if true), "")
+
+
+def _both_tuples(table: Table) -> bool:
+    return all(isinstance(one, tuple) and one for one in (table.key, table.counters))
+
+
+def _is_plain(name: str) -> bool:
+    letters = name.replace("_", "")
+    return letters.isascii() and letters.isalpha() and letters.islower()
 
 
 def _options(card: Card, configuration: Configuration) -> dict[str, object]:

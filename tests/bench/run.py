@@ -17,10 +17,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bed"))
+from figure import Figure
+from logs import log_figures
+
 from guarded import POSTKEEL, guarded
 from private_postfix import PrivatePostfix, private_postfix, why_not
 
@@ -31,21 +33,6 @@ ROUNDS = {"short": 15, "full": 60}
 IDLE_SECONDS = {"short": 20, "full": 120}
 SETTLED_SECONDS = 10
 DRIFT = "smtpd_tls_protocols = TLSv1\n"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured value and the most that it may be."""
-
-    name: str
-    value: float
-    limit: float
-    unit: str
-    beside: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.value <= self.limit
 
 
 def milliseconds(argv: list[str]) -> float:
@@ -213,6 +200,7 @@ def measure(form: str) -> Iterator[Figure]:
         yield from check(rounds, postfix)
         yield from reaction(rounds, postfix)
         yield from idle(IDLE_SECONDS[form], postfix)
+        yield from log_figures(form, postfix)
 
 
 def main(form: str) -> int:
@@ -222,11 +210,8 @@ def main(form: str) -> int:
         return 1 if os.environ.get("CI") else 0
     missed = 0
     for one in measure(form):
-        mark = "met   " if one.met else "MISSED"
         missed += not one.met
-        limit = f"(at most {one.limit:g})"
-        print(f"{mark} {one.name}: {one.value:.2f} {one.unit} {limit}  {one.beside}")
-        sys.stdout.flush()
+        print(one, flush=True)
     print(f"bench: {missed} figures missed" if missed else "bench: all figures met")
     return 1 if missed and form == "full" else 0
 

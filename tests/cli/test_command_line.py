@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from postkeel import __version__
-from postkeel.cli.dispatch import COMMANDS
+from postkeel.cli.commands import COMMANDS
 
 NAMES = [one.name for one in COMMANDS]
 

@@ -175,7 +175,11 @@ def test_explain_a_parameter_names_each_rule_that_has_it(place):
 
 
 def test_explain_a_rule_of_a_plugin(place):
-    assert "postfix reload" in place.run("explain", "served-tls").stdout
+    text = place.run("explain", "served-tls").stdout
+    assert text.startswith("served-tls (plugin config_enforcer)\n")
+    assert "postfix reload" in text
+    (rule,) = place.json("explain", "served-tls")["rules"]
+    assert (rule["plugin"], rule["rule"]) == ("config_enforcer", "served-tls")
     assert "did you mean served-tls" in place.error("explain", "servd-tls")
 
 

@@ -34,6 +34,30 @@ def test_the_built_in_ones_with_their_options(place):
     assert "check_interval = 900: seconds between" in place.run("plugins").stdout
 
 
+def test_tables_and_rules_are_told(place):
+    place.configure('[plugins.tls_log_monitor]\nkept_days = 7\npeers = "none"\n')
+    document = place.json("plugins", status=0)
+    monitor = next(one for one in document["plugins"] if one["name"] == "tls_log_monitor")
+    failures = next(one for one in monitor["tables"] if one["name"] == "failures")
+    assert failures == {
+        "name": "failures",
+        "key": ["hour", "name", "direction", "reason", "peer"],
+        "counters": ["count"],
+        "folds": "peer",
+        "kept_days": 7,
+        "most_rows": 200_000,
+    }
+    assert "tls-disabled" in monitor["rules"]
+    text = place.run("plugins").stdout
+    assert '  peers = "none": how peers are kept' in text
+    assert "  rules: clear-text-after-tls, " in text
+    assert (
+        "  table failures: count by hour, name, direction, reason, peer; kept 7 days,"
+        " 200,000 rows at most; rare values of peer become (others)\n"
+    ) in text
+    assert "  table lines: lines by hour, source; kept 7 days, 200,000 rows at most\n" in text
+
+
 def test_rejected_ones_are_listed_with_the_reason_and_the_rest_works(place, directory):
     for name, (text, _) in BROKEN.items():
         (directory / f"{name}.py").write_text(text)

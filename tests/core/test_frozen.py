@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 
 import pytest
@@ -98,3 +100,11 @@ def test_a_class_may_bring_its_own_hash():
 
     assert hash(Own(name="a", more=1)) == hash("a")
     assert Own(name="a", more=1) != Own(name="a", more=2)
+
+
+@given(given_fields)
+def test_copied_and_pickled_as_a_dataclass_is(one):
+    assert pickle.loads(pickle.dumps(Ours(**one))) == Ours(**one)  # noqa: S301  made here
+    copied = copy.deepcopy(Ours(**one))
+    assert copied == Ours(**one)
+    assert copied.more is not Ours(**one).more

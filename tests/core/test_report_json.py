@@ -136,6 +136,7 @@ KEPT = {
     "asked for": (small(model.EventKind.REQUESTED), True),
     "a drift": (small(outcome=model.Outcome.AUDITED), True),
     "a change": (small(plan=model.Plan(changes=(CHANGE,))), True),
+    "an alarm that is over": (small(proof=("tls-disabled is over",)), True),
     "a fact that could not be had": (small(problems=("no Postfix",)), True),
 }
 

@@ -59,6 +59,23 @@ def report(*findings, outcome=None, kind=EventKind.PATHS_CHANGED, **more):
     )
 
 
+WITNESS = "read in /var/log/mail.log, where others than Postfix may write"
+
+
+def alarm(outcome=Outcome.AUDITED, **more):
+    """As the log monitor finds them."""
+    values = {
+        "rule": "tls-disabled",
+        "depth": Depth.OBSERVED,
+        "parameter": "smtpd_tls_chain_files",
+        "where": "default",
+        "effective": "smtpd runs without TLS",
+        "wanted": "TLS",
+        "why": "Seen once; journald vouches for who wrote it: No server certs available.",
+    }
+    return judged(outcome, **(values | more))
+
+
 SET = (SetParameter(name="smtpd_tls_protocols", value=">=TLSv1.2"),)
 SENTENCES = {
     "fixed, proved, with its cause": (
@@ -126,6 +143,37 @@ SENTENCES = {
         report(outcome=Outcome.FAILED, problems=("main.cf: cannot be read",)),
         "failed; problems: main.cf: cannot be read",
     ),
+    "seen in the mail log": (
+        report(alarm(service="smtp/inet"), cause="seen in the mail log"),
+        (
+            'audited 1: tls-disabled: "smtpd runs without TLS", wanted "TLS"'
+            " (smtpd_tls_chain_files of smtp/inet):"
+            ' "Seen once; journald vouches for who wrote it: No server certs available.";'
+            " cause: seen in the mail log"
+        ),
+    ),
+    "an alarm that nobody is to hear of": (report(alarm(Outcome.WAIVED)), "waived 1"),
+    "over": (
+        report(kind=EventKind.TIMER, proof=("tls-disabled is over: smtpd runs without TLS",)),
+        "all as wanted; observed: tls-disabled is over: smtpd runs without TLS",
+    ),
+    "a live handshake that became right": (
+        report(alarm(Outcome.FIXED, parameter="smtpd_tls_protocols", effective="TLSv1")),
+        'fixed 1: tls-disabled: smtpd_tls_protocols by default was "TLSv1", now "TLS"',
+    ),
+    "what strangers wrote into the log": (
+        report(
+            alarm(
+                effective='clear text from x"; cause: none',
+                why=f'Seen twice; {WITNESS}: \x1b[2J"; audited 9\n\udcff. Because.',
+            )
+        ),
+        (
+            'audited 1: tls-disabled: "clear text from x\\"; cause: none", wanted "TLS"'
+            f' (smtpd_tls_chain_files): "Seen twice; {WITNESS}:'
+            ' \\x1b[2J\\"; audited 9\\n\\xff. Because."'
+        ),
+    ),
     "what strangers wrote": (
         report(judged(Outcome.AUDITED, effective='x"; cause: none\n\x1b[2J\udcff')),
         (
@@ -150,6 +198,22 @@ def test_findings_that_do_not_fit_are_counted_and_the_cause_stays():
     assert LIMIT - 150 < len(line.encode()) <= LIMIT
 
 
+@pytest.mark.parametrize(
+    ("number", "evidence"), [(1, 320), (4, 320), (5, 110), (9, 110), (12, 0), (40, 0)]
+)
+def test_evidence_gives_way_before_findings_do_and_the_witness_last(number, evidence):
+    many = [
+        alarm(effective=f"smtpd {one} runs without TLS", why=f"Seen once; {WITNESS}: {'x' * 900}")
+        for one in range(number)
+    ]
+    line = sentence(report(*many))
+    assert line.count("runs without TLS") == number or (evidence == 0 and " more" in line)
+    assert line.count(WITNESS) == (number if evidence else 0)
+    assert line.count('[...]"') == (number if evidence else 0)
+    assert ("x" * 200 in line) is (evidence == 320)
+    assert len(line.encode()) <= LIMIT
+
+
 def test_an_outcome_without_room_for_a_name_is_counted():
     many = [judged(Outcome.FAILED, rule=f"rule-{number}") for number in range(200)]
     line = sentence(report(*many, judged(Outcome.AUDITED), judged(Outcome.HELD)))
@@ -170,7 +234,10 @@ texts = st.text(st.characters(), max_size=3000)
 @given(texts, texts, st.lists(texts, max_size=3))
 def test_every_line_is_one_line_that_fits(effective, cause, proof):
     told = report(
-        judged(Outcome.FIXED, effective=effective, parameter=cause), cause=cause, proof=tuple(proof)
+        judged(Outcome.FIXED, effective=effective, parameter=cause),
+        alarm(effective=effective, why=cause, service=cause),
+        cause=cause,
+        proof=tuple(proof),
     )
     octets = syslog.line(told, 2, 4194304)
     assert len(octets) <= 2048
@@ -225,6 +292,7 @@ QUIET = {
     "clean timer": (report(kind=EventKind.TIMER), False),
     "waived timer": (report(judged(Outcome.WAIVED), kind=EventKind.TIMER), False),
     "timer with a problem": (report(kind=EventKind.TIMER, problems=("x",)), True),
+    "timer that ends an alarm": (report(kind=EventKind.TIMER, proof=("x is over",)), True),
     "timer with a drift": (report(judged(Outcome.HELD), kind=EventKind.TIMER), True),
     "started": (report(kind=EventKind.STARTED), True),
 }

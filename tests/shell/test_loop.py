@@ -163,3 +163,44 @@ def test_a_clock_that_stood_still_gives_one_event(errors):
     loop.run_until_stopped()
     loop.close()
     assert seen == [1_000_100.0]
+
+
+@pytest.mark.parametrize("what", ["reader", "once", "repeating"])
+def test_what_one_callback_takes_away_is_not_called_after_it(loop, what):
+    reader, writer = os.pipe()
+    called = []
+
+    def late():
+        called.append(what)
+
+    def take_away():
+        if what == "reader":
+            loop.unregister(reader)
+        loop.cancel("late")
+        loop.after("the end", 0.05, loop.stop)
+
+    def block():
+        # So that all of it is due in the next turn, in which this is called first.
+        os.write(writer, b"x")
+        time.sleep(0.03)
+        loop.wake(take_away)
+
+    loop.register(reader, late if what == "reader" else lambda: os.read(reader, 1))
+    if what == "once":
+        loop.after("late", 0.02, late)
+    if what == "repeating":
+        loop.repeat("late", late, every=0.02)
+    loop.wake(block)
+    run(loop)
+    assert called == []
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_timer_set_anew_by_another_callback_waits_its_time(loop):
+    called = []
+    loop.after("first", 0.01, lambda: loop.after("second", 0.05, lambda: called.append("new")))
+    loop.after("second", 0.01, lambda: called.append("old"))
+    loop.after("the end", 0.1, loop.stop)
+    run(loop)
+    assert called == ["new"]

@@ -24,6 +24,8 @@ INSTANCE = InstanceStatus(
     findings=1,
     timers={"config_enforcer full check": "2026-11-23T01:15:00+00:00"},
     watched=("/etc", "/etc/postfix"),
+    followed=("tls_log_monitor follows journal",),
+    alarms=("tls-disabled: smtpd runs without TLS, wanted TLS",),
     problems=("no Postfix runs",),
 )
 STATUS = AgentStatus(

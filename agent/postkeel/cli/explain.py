@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from postkeel.cli.opening import instances, open_all
 from postkeel.cli.render import print_json
-from postkeel.contract import Need
+from postkeel.contract import Need, Rule
 from postkeel.core.errors import PostkeelError
 from postkeel.core.profile import Profile, ProfileRule
 from postkeel.core.text import did_you_mean
@@ -19,30 +19,27 @@ def main(arguments: Namespace) -> int:
     opened = open_all(arguments)
     profile = opened.profiles.get(opened.configuration.profile)
     rules = [one for one in profile.rules if arguments.topic in (one.id, *one.parameters)]
-    coded = [
-        one
-        for plugin in opened.registry.plugins
-        for one in plugin.card.rules
-        if one.id == arguments.topic
+    of_plugins = [
+        (one, plugin.name) for plugin in opened.registry.plugins for one in plugin.card.rules
     ]
+    coded = [(one, plugin) for one, plugin in of_plugins if one.id == arguments.topic]
     if not rules and not coded:
-        coded_names = [one.id for plugin in opened.registry.plugins for one in plugin.card.rules]
-        raise PostkeelError(_nothing(arguments.topic, profile, coded_names))
+        raise PostkeelError(_nothing(arguments.topic, profile, [one.id for one, _ in of_plugins]))
     version = _version(arguments, opened.registry)
     if arguments.format == "json":
         print_json(
             profile=profile.name,
-            rules=[_data(one, version) for one in rules]
-            + [
-                {"rule": one.id, "why": one.why, "references": list(one.references)}
-                for one in coded
+            rules=[
+                *(_data(one, version) for one in rules),
+                *(_coded_data(one, plugin) for one, plugin in coded),
             ],
         )
         return 0
     for rule in rules:
         _print(rule, profile, version)
-    for one in coded:
-        print(f"{one.id}\n{_wrapped(one.why)}\n  see: {'; '.join(one.references)}")
+    for one, plugin in coded:
+        print(f"{one.id} (plugin {plugin})\n{_wrapped(one.why)}")
+        print(f"  see: {'; '.join(one.references)}")
     return 0
 
 
@@ -60,7 +57,7 @@ def _version(arguments: Namespace, registry: Registry) -> str:
 def _nothing(topic: str, profile: Profile, coded: list[str]) -> str:
     names = {name for one in profile.rules for name in (one.id, *one.parameters)}
     hint = did_you_mean(topic, sorted(names.union(coded)))
-    return f"profile {profile.name} has no rule or parameter {topic!r}{hint}"
+    return f"profile {profile.name} and the plugins have no rule or parameter {topic!r}{hint}"
 
 
 def _values(rule: ProfileRule) -> list[tuple[str, str]]:
@@ -77,6 +74,15 @@ def _data(rule: ProfileRule, version: str) -> dict[str, object]:
         "here": rule.value(parse_version(version)) if version else None,
         "values": [{"postfix": condition, "is": text} for condition, text in _values(rule)],
         "severity": rule.severity.value,
+        "why": rule.why,
+        "references": list(rule.references),
+    }
+
+
+def _coded_data(rule: Rule, plugin: str) -> dict[str, object]:
+    return {
+        "rule": rule.id,
+        "plugin": plugin,
         "why": rule.why,
         "references": list(rule.references),
     }

@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from postkeel.cli.opening import open_configuration
 from postkeel.cli.render import Paint, print_json
-from postkeel.contract import Outcome, Report
+from postkeel.contract import Depth, Finding, Outcome, Report
 from postkeel.core.report_json import report_to_data
 from postkeel.core.text import one_line
 from postkeel.shell.history import History
@@ -38,11 +38,18 @@ def _print(report: Report, paint: Paint) -> None:
         f"  {paint('good' if good else 'error', report.outcome.value)}  {one_line(report.cause)}"
     )
     for one in report.judged:
-        finding = one.finding
-        print(
-            f"    {one.outcome.value:<9} {finding.rule}: {one_line(finding.parameter)} at"
-            f" {finding.where} was {one_line(finding.effective, 120)!r},"
-            f" wanted {one_line(finding.wanted, 120)!r}"
-        )
+        print(f"    {one.outcome.value:<9} {one.finding.rule}: {_told(one.finding)}")
+        if one.finding.depth is Depth.OBSERVED:
+            print(f"              {one_line(one.finding.why, 400)}")
     for line in (*report.proof, *report.problems):
         print(f"    {one_line(line, 400)}")
+
+
+def _told(finding: Finding) -> str:
+    """Before and after of a setting; what was seen is no value of one."""
+    effective, wanted = one_line(finding.effective, 120), one_line(finding.wanted, 120)
+    parameter = one_line(finding.parameter)
+    if finding.depth is Depth.OBSERVED:
+        service = f" of {one_line(finding.service, 120)}" if finding.service else ""
+        return f"{effective}, wanted {wanted} ({parameter}{service})"
+    return f"{parameter} at {finding.where} was {effective!r}, wanted {wanted!r}"

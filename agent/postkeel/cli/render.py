@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 
 from postkeel import __version__
-from postkeel.contract import Finding, Severity
+from postkeel.core.model import Depth, Finding, Severity
 from postkeel.core.text import one_line
 
 _STYLES = {"error": "31;1", "warning": "33", "info": "36", "good": "32", "dim": "2"}
@@ -41,10 +41,13 @@ def finding_lines(finding: Finding, paint: Paint, note: str = "") -> Iterable[st
     """A finding for a person: what and where, then what is wanted and why."""
     severity = finding.severity.value
     place = f"{one_line(finding.service, 200)}: " if finding.service else ""
-    parameter = one_line(finding.parameter, 200)
-    fact = f"{place}{parameter} = {one_line(finding.effective, 200)}".rstrip()
+    parameter, effective = one_line(finding.parameter, 200), one_line(finding.effective, 200)
     yield f"  {paint(severity, f'{severity:<8}')}{finding.rule}{one_line(note, 800)}"
-    yield f"          {finding.where}: {fact}"
+    if finding.depth is Depth.OBSERVED:
+        where = "" if finding.where == "default" else f", {finding.where}"
+        yield f"          observed: {place}{effective} ({parameter}{where})"
+    else:
+        yield f"          {finding.where}: {place}{parameter} = {effective}".rstrip()
     if finding.wanted:
         fixable = "" if finding.remedy else " (an administrator has to decide)"
         yield f"          wanted: {one_line(finding.wanted, 200)}{fixable}"

@@ -15,6 +15,8 @@ from postkeel.shell.holds import Holds
 from postkeel.shell.instance_lock import guarded_by
 from postkeel.shell.status_file import InstanceStatus, read_status
 
+_MOST_ALARMS = 20
+
 
 def main(arguments: Namespace) -> int:
     configuration, _ = open_configuration(arguments)
@@ -75,5 +77,11 @@ def _print(
     )
     for name, due in status.timers.items():
         print(f"  next {name}: {due}")
+    for line in status.followed:
+        print(f"  {one_line(line)}")
+    for alarm in status.alarms[:_MOST_ALARMS]:
+        print(f"  {paint('warning', 'alarm')} {one_line(alarm, 400)}")
+    if len(status.alarms) > _MOST_ALARMS:
+        print(f"  and {len(status.alarms) - _MOST_ALARMS} more alarms: see `postkeel history`")
     for problem in status.problems:
         print(f"  problem: {one_line(problem)}")

@@ -24,6 +24,7 @@ def frozen(cls: type[T]) -> type[T]:
         made.__hash__ = _hash
     made.__repr__ = _shown
     made.__setattr__ = made.__delattr__ = _refuse
+    made.__reduce__ = _reduced
     return made  # type: ignore[no-any-return]
 
 
@@ -68,6 +69,15 @@ def _hash(one: object) -> int:
 def _shown(one: Any) -> str:
     shown = ", ".join(f"{name}={getattr(one, name)!r}" for name in one.__dataclass_fields__)
     return f"{one.__class__.__qualname__}({shown})"
+
+
+def _reduced(one: Any) -> tuple[object, ...]:
+    """For pickle and copy, which would set what cannot be set."""
+    return _made, (one.__class__, _content(one))
+
+
+def _made(cls: Any, content: tuple[object, ...]) -> object:
+    return cls(**dict(zip(cls.__dataclass_fields__, content, strict=True)))
 
 
 def _refuse(one: object, name: str, *_: object) -> NoReturn:

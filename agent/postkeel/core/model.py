@@ -63,17 +63,38 @@ class EventKind(str, Enum):
     STARTED = "started"
     PATHS_CHANGED = "paths changed"
     TIMER = "timer due"
+    LOG_LINES = "mail log lines"
     REQUESTED = "requested"
 
 
 @frozen
+class LogBatch:
+    """Whole lines of the mail log, in the order in which they were written.
+
+    source: "journal", or the file's name. text: the lines, each ended by a newline;
+    of a journal in the form of RFC 3339 syslog files. proven: whether journald
+    vouches for who wrote them. lost: what is missing before them, one sentence each.
+    """
+
+    source: str
+    text: bytes
+    proven: bool = False
+    lost: tuple[str, ...] = ()
+
+
+@frozen
 class Event:
-    """Something happened to one instance; `time` is aware, in UTC."""
+    """Something happened to one instance; `time` is aware.
+
+    `batch` comes with mail log lines only. A plugin that follows a log is given the time
+    in the host's zone, in which old syslog stamps are.
+    """
 
     kind: EventKind
     instance: str
     time: datetime
     detail: tuple[str, ...] = ()
+    batch: LogBatch | None = None
 
 
 @frozen
@@ -82,7 +103,10 @@ class Need:
 
     Kinds that the agent itself answers: "postfix" (an `Instance`; subject is
     the configuration directory), "profile" (a `Profile`; same subject) and
-    "handshakes" (a tuple of `Handshake`; same subject).
+    "handshakes" (a tuple of `Handshake`; same subject). For plugins with
+    tables: "state" (what the plugin's last `Records` said, None at first; same
+    subject), "records" (rows of its own; subject "TABLE VALUE", VALUE of the column
+    that the table folds) and "secret" (32 bytes of this host; same subject).
     """
 
     kind: str
@@ -162,6 +186,46 @@ class Finding:
 
 
 @frozen
+class Table:
+    """Counters that a plugin keeps, by the hour. Names are made of letters and _.
+
+    key: the columns after the hour that tell rows apart. counters: whole
+    numbers that are added up. folds: the key column whose rare values are
+    added up as "(others)" when the table is full. kept_days: older rows are forgotten.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    counters: tuple[str, ...]
+    folds: str = ""
+    kept_days: int = 90
+    most_rows: int = 200_000
+
+
+Row = tuple[int | str, ...]
+"""Key of a row: the hour's beginning in seconds of the epoch, then the key columns."""
+
+
+@frozen
+class Records:
+    """What a plugin wants kept, in one transaction with the position of the event's lines.
+
+    add: for each table of the plugin's card, what to add to the counters of which row.
+    state: what the plugin wants to be given at its next call, of JSON's types.
+    """
+
+    add: Mapping[str, Mapping[Row, tuple[int, ...]]]
+    state: object = None
+
+
+@frozen
+class CheckNow:
+    """Asks the side that corrects for a full check now. It takes no value from here."""
+
+    reason: str
+
+
+@frozen
 class PlannedChange:
     """One edit and the rules that ask for it."""
 
@@ -215,7 +279,8 @@ class Report:
     """The record of one round. `seconds` is the time it took, by a steady clock.
 
     `problems` are facts that could not be had and plugins that failed; `proof`
-    is what was observed after a correction, one sentence a service.
+    is what was observed after a correction, one sentence a service, or which alarms
+    are over.
     """
 
     instance: str

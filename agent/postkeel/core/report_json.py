@@ -30,7 +30,7 @@ Data = dict[str, object]
 def says_something(report: Report) -> bool:
     """Whether the report is worth keeping: a timer that found all as wanted is not."""
     asked = report.event.kind in (EventKind.STARTED, EventKind.REQUESTED)
-    told = bool(report.plan.changes or report.problems)
+    told = bool(report.plan.changes or report.problems or report.proof)
     return asked or told or report.outcome is not Outcome.CLEAN
 
 

@@ -2,4 +2,7 @@
 
 What to do comes from `core`; what happened goes back to it as values. The one
 writer of Postfix's files is `writer`; everything else here only reads them.
+
+    agent, round, looking, correction   the side "root": files and handshakes, corrected
+    monitoring, log_source, records     the side "monitor": the mail log, counted and told
 """

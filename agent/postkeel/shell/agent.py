@@ -11,28 +11,32 @@ import gc
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from postkeel import __version__
-from postkeel.contract import Event, EventKind, Facts, Outcome, Report
+from postkeel.contract import Event, EventKind, Facts, Judged, Outcome, Report, Side
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
 from postkeel.core.text import one_line
 from postkeel.postfix.editing import Texts
 from postkeel.registry import Registry
+from postkeel.shell.delivery import Delivery
 from postkeel.shell.instance_lock import InstanceLock
 from postkeel.shell.loop import Loop
 from postkeel.shell.memory import HostMemory
+from postkeel.shell.monitoring import Monitoring
 from postkeel.shell.notify import Notifier
 from postkeel.shell.round import END_OF_HOLD, TRY_AGAIN, Round
 from postkeel.shell.status_file import AgentStatus, InstanceStatus, remove_status, write_status
 from postkeel.shell.watch import Watcher
 
 RETRY_SECONDS = 60.0
-UNDELIVERED_AT_MOST = 1000
+ASKED_APART_SECONDS = 60.0
+"""The monitors may ask for a check so often, whatever strangers write into a log."""
 
 
 @frozen
@@ -57,16 +61,23 @@ class Agent:
         self._load = load
         self._say = say
         self._notifier = notifier
-        self._loop = Loop(on_error=self._complain, after_each=notifier.alive)
+        self._loop = Loop(on_error=self.complain, after_each=notifier.alive)
         self._watcher = Watcher(self._loop, self._changed)
         self._locks: dict[str, InstanceLock] = {}
         self._paths: dict[str, frozenset[str]] = {}
         self._settled: dict[str, Texts | None] = {}
         self._last: dict[str, Report] = {}
-        self._undelivered: deque[tuple[Report, list[str]]] = deque(maxlen=UNDELIVERED_AT_MOST)
+        self._heard: dict[tuple[str, str], Report] = {}
+        self._asked: dict[str, float] = {}
         self._guarding = load()
+        self._delivery = Delivery(self._loop, self._guarding.registry, self.complain)
         self._memory = HostMemory(self._guarding.configuration)
+        self._monitoring = self._new_monitoring()
         self._since = datetime.now(UTC)
+
+    def _new_monitoring(self) -> Monitoring:
+        guarding = self._guarding
+        return Monitoring(self._loop, guarding.configuration, guarding.registry, self)
 
     def run(self) -> None:
         """Guard until SIGTERM or SIGINT.
@@ -87,6 +98,7 @@ class Agent:
             self._loop.run_until_stopped()
         finally:
             self._notifier.stopping()
+            self._monitoring.close()
             self._watcher.close()
             self._loop.close()
             if self._locks:
@@ -101,14 +113,17 @@ class Agent:
             guarding = self._load()
             self._take(guarding)
         except PostkeelError as error:
-            self._complain(error, "configuration not reloaded, the previous one stays: ")
+            self.complain(error, "configuration not reloaded, the previous one stays: ")
             self._notifier.ready(f"configuration not reloaded: {error}")
             return
         for name in [name for name in self._loop.due_times() if name.startswith("/")]:
             self._loop.cancel(name)
+        self._monitoring.close()
         self._guarding = guarding
+        self._delivery.registry = guarding.registry
         self._memory.history.close()
         self._memory = HostMemory(guarding.configuration)
+        self._monitoring = self._new_monitoring()
         self._begin()
 
     def _take(self, guarding: Guarding) -> None:
@@ -125,13 +140,15 @@ class Agent:
         self._locks.update(taken)
         for directory in [one for one in self._locks if one not in guarding.instances]:
             self._locks.pop(directory).close()
-            for known in (self._paths, self._settled, self._last):
+            for known in (self._paths, self._settled, self._last, self._asked):
                 known.pop(directory, None)
+            for key in [one for one in self._heard if one[0] == directory]:
+                del self._heard[key]
 
     def _lock(self, directory: str) -> InstanceLock:
         lock = InstanceLock(directory)
         if lock.stranger:
-            self._complain(PostkeelError(lock.stranger))
+            self.complain(PostkeelError(lock.stranger))
         return lock
 
     def _still_locked(self, directory: str) -> bool:
@@ -144,7 +161,7 @@ class Agent:
         try:
             lock = self._lock(directory)
         except PostkeelError as error:
-            self._complain(error)
+            self.complain(error)
             return False
         self._locks[directory].close()
         self._locks[directory] = lock
@@ -160,7 +177,9 @@ class Agent:
         """Watch and time what the plugins ask for, knowing these facts."""
         problems: list[str] = []
         paths: set[str] = {self._memory.holds.path}
-        for plugin, interest in self._guarding.registry.interests(directory, facts, problems):
+        registry = self._guarding.registry
+        correcting = registry.of(Side.ROOT)
+        for plugin, interest in registry.interests(directory, facts, problems, correcting):
             paths.update(interest.paths)
             for timer in interest.timers:
                 name = f"{directory} {plugin.name} {timer.name}"
@@ -212,6 +231,36 @@ class Agent:
         if self._is_news(report):
             self._deliver(report)
         self._last[directory] = report
+        self._monitoring.learn(directory, round_.seen.facts if round_.seen else {})
+        self._status()
+
+    def heard(self, plugin: str, report: Report) -> None:
+        """Hand on what a monitor finds, if it is another thing than before."""
+        last = self._heard.get((report.instance, plugin))
+        self._heard[report.instance, plugin] = report
+        if _gist(report) == (_gist(last) if last else _NOTHING):
+            return
+        report = replace(report, proof=(*report.proof, *_over(report, last)))
+        try:
+            self._memory.record(report)
+        except PostkeelError as error:
+            report = replace(report, problems=(*report.problems, str(error)))
+        self._deliver(report)
+        self._status()
+
+    def check_now(self, directory: str, reason: str) -> None:
+        """Run a round soon, because a monitor asks for it."""
+        timer = f"{directory} check now"
+        if timer in self._loop.due_times():  # asked for already: asking on must not put it off
+            return
+        now = self._loop.clock()
+        due = max(now, self._asked.get(directory, now - ASKED_APART_SECONDS) + ASKED_APART_SECONDS)
+        self._asked[directory] = due
+        ask = functools.partial(self._round, EventKind.REQUESTED, directory, reason)
+        self._loop.after(timer, due - now, ask)
+
+    def refresh(self) -> None:
+        """Tell what the monitors follow now."""
         self._status()
 
     def _come_back(self, report: Report, now: datetime) -> None:
@@ -238,27 +287,7 @@ class Agent:
 
     def _deliver(self, report: Report) -> None:
         self._say(report)
-        problems: list[str] = []
-        failed = self._guarding.registry.deliver(report, problems)
-        for problem in problems:
-            self._complain(PostkeelError(problem))
-        if failed:
-            self._undelivered.append((report, failed))
-            self._loop.after("deliver again", RETRY_SECONDS, self._deliver_again)
-
-    def _deliver_again(self) -> None:
-        waiting, self._undelivered = self._undelivered, deque(maxlen=UNDELIVERED_AT_MOST)
-        away: set[str] = set()
-        for report, names in waiting:
-            # Who has just failed is not asked for each report: that may cost a whole deadline.
-            asked = [name for name in names if name not in away]
-            failed = self._guarding.registry.deliver(report, [], to=asked)
-            away.update(failed)
-            failed += [name for name in names if name not in asked]
-            if failed:
-                self._undelivered.append((report, failed))
-        if self._undelivered:
-            self._loop.after("deliver again", RETRY_SECONDS, self._deliver_again)
+        self._delivery.deliver(report)
 
     def _status(self) -> None:
         self._notifier.status(self._summary())
@@ -277,7 +306,7 @@ class Agent:
         try:
             write_status(self._guarding.configuration.runtime_directory, status)
         except PostkeelError as error:
-            self._complain(error)
+            self.complain(error)
 
     def _instance_status(self, report: Report, due: Mapping[str, str]) -> InstanceStatus:
         settings = self._guarding.configuration.settings(report.instance)
@@ -296,6 +325,13 @@ class Agent:
                 if name.startswith(start)
             },
             watched=self._watcher.directories,
+            followed=self._monitoring.followed(report.instance),
+            alarms=tuple(
+                f"{one.finding.rule}: {one.finding.effective}, wanted {one.finding.wanted}"
+                for (directory, _), heard in self._heard.items()
+                if directory == report.instance
+                for one in _alarms(heard)
+            ),
             problems=(*report.problems, *self._watcher.problems),
         )
 
@@ -304,11 +340,14 @@ class Agent:
             f"{directory}: {report.outcome.value}" for directory, report in self._last.items()
         )
 
-    def _complain(self, error: Exception, before: str = "") -> None:
+    def complain(self, error: Exception, before: str = "") -> None:
         text = (
             str(error) if isinstance(error, PostkeelError) else f"{type(error).__name__}: {error}"
         )
         print(f"postkeel: {before}{one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+_NOTHING: Final = (Outcome.CLEAN, frozenset[object](), ())
 
 
 def _gist(report: Report) -> tuple[object, ...]:
@@ -316,6 +355,21 @@ def _gist(report: Report) -> tuple[object, ...]:
         (one.finding.subject, one.finding.effective, one.outcome) for one in report.judged
     )
     return (report.outcome, judged, report.problems)
+
+
+def _alarms(report: Report) -> list[Judged]:
+    """What a monitor found and nobody waived."""
+    return [one for one in report.judged if one.outcome is not Outcome.WAIVED]
+
+
+def _over(report: Report, last: Report | None) -> tuple[str, ...]:
+    """A sentence for each alarm that does not stand any more."""
+    standing = {(one.finding.subject, one.finding.effective) for one in report.judged}
+    return tuple(
+        f"{one.finding.rule} is over: {one.finding.effective}"
+        for one in (_alarms(last) if last else ())
+        if (one.finding.subject, one.finding.effective) not in standing
+    )
 
 
 def _holds(path: str, text: str) -> bool:

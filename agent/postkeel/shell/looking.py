@@ -1,5 +1,8 @@
 """Looking at an instance: gather, observe, decide. Nothing here writes.
 
+Asked are the plugins of side "root"; those of side "monitor" have rounds of their own,
+see `monitoring`.
+
 `round` turns a look into a report, `correction` into a corrected instance.
 """
 
@@ -10,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from postkeel.contract import Absent, Event, Facts, Finding, Need, Profile, Report
+from postkeel.contract import Absent, Event, Facts, Finding, Need, Profile, Report, Side
 from postkeel.core.configuration import Configuration
 from postkeel.core.decide import Decision, Policy, Subject, contested, decide
 from postkeel.core.errors import PostkeelError
@@ -90,7 +93,8 @@ class Looking:
 
     def look(self, *, live: bool = False) -> Seen:
         """Gather, observe and decide, touching nothing; `live` adds handshakes."""
-        interests = self.registry.interests(self.directory, {}, self.problems)
+        plugins = self.registry.of(Side.ROOT)
+        interests = self.registry.interests(self.directory, {}, self.problems, plugins)
         needs = [need for _, interest in interests for need in interest.needs]
         if live:
             needs.append(Need(kind="handshakes", subject=self.directory))
@@ -98,7 +102,8 @@ class Looking:
         profile = facts.get(Need(kind="profile", subject=self.directory))
         if isinstance(profile, Profile) and profile.outdated:
             self.problems.append(f"profile {profile.name} is outdated: {profile.summary}")
-        findings = self.registry.observe(self.event, self.directory, facts, self.problems)
+        observed = self.registry.observe(self.event, self.directory, facts, self.problems, plugins)
+        findings = tuple(one for one in observed if isinstance(one, Finding))
         self.between()
         self.seen = Seen(facts=facts, findings=findings, decision=self.decide(findings))
         instance = self.seen.instance(self.directory)

@@ -12,7 +12,7 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Protocol
@@ -148,19 +148,32 @@ class Loop:
             times.append(repeating)
         return max(0.0, min(times) - self.clock()) if times else None
 
-    def _ready(self, events: list[tuple[int, int]]) -> list[Callback]:
-        """What to call in this turn: signals first, for they may end it all."""
-        numbers = [number for number, _ in events]
-        if self._wake_read in numbers:
+    def _ready(self, events: list[tuple[int, int]]) -> Iterator[Callback]:
+        """What to call in this turn: signals first, for they may end it all.
+
+        Descriptors and timers are looked up again when it is their turn: what one call
+        has cancelled or unregistered, and perhaps closed, must not be called after it.
+        """
+        if any(number == self._wake_read for number, _ in events):
             self._drain()
-        callbacks = [self._signals[self._arrived.pop()] for _ in range(len(self._arrived))]
-        callbacks += [self._woken.popleft() for _ in range(len(self._woken))]
-        callbacks += [self._readers[number] for number in numbers if number in self._readers]
+        woken = len(self._woken)
+        readable = [(number, self._readers.get(number)) for number, _ in events]
         now = self.clock()
-        for name in [name for name, (due, _) in self._once.items() if due <= now]:
-            callbacks.append(self._once.pop(name)[1])
-        callbacks += [self._repeating[name] for name in self._schedule.take_due(now)]
-        return callbacks
+        once = [(name, one) for name, one in self._once.items() if one[0] <= now]
+        repeating = [(name, self._repeating[name]) for name in self._schedule.take_due(now)]
+        for _ in range(len(self._arrived)):
+            yield self._signals[self._arrived.pop()]
+        for _ in range(woken):
+            yield self._woken.popleft()
+        for number, reader in readable:
+            if reader is not None and self._readers.get(number) is reader:
+                yield reader
+        for name, one in once:
+            if self._once.get(name) is one:
+                yield self._once.pop(name)[1]
+        for name, callback in repeating:
+            if self._repeating.get(name) is callback:
+                yield callback
 
     def _drain(self) -> None:
         with suppress(BlockingIOError):

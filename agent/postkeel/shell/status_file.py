@@ -17,7 +17,10 @@ _VERSION = 1
 
 @frozen
 class InstanceStatus:
-    """One instance. Times are ISO 8601 in UTC; `timers` says when each is due next."""
+    """One instance. Times are ISO 8601 in UTC; `timers` says when each is due next.
+
+    followed, alarms: which logs are followed and what stands of them, one sentence each.
+    """
 
     config_directory: str
     mode: str
@@ -28,6 +31,8 @@ class InstanceStatus:
     findings: int = 0
     timers: Mapping[str, str]
     watched: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -92,6 +97,6 @@ def _status(data: dict[str, object]) -> AgentStatus:
 
 def _instance(data: dict[str, object]) -> InstanceStatus:
     known = {one.name: data[one.name] for one in fields(InstanceStatus)}
-    for name in ("watched", "problems"):
+    for name in ("watched", "followed", "alarms", "problems"):
         known[name] = tuple(cast("list[str]", known[name]))
     return InstanceStatus(**known)  # type: ignore[arg-type]

@@ -92,8 +92,9 @@ def line(report: Report, facility: int, process: int) -> bytes:
 
 def _is_routine(report: Report) -> bool:
     """A timer found nothing that needs saying: all as wanted, or waived as it was before."""
-    quiet = report.outcome in (Outcome.CLEAN, Outcome.WAIVED) and not report.problems
-    return quiet and report.event.kind is EventKind.TIMER
+    quiet = report.outcome in (Outcome.CLEAN, Outcome.WAIVED)
+    told = report.problems or report.proof
+    return quiet and not told and report.event.kind is EventKind.TIMER
 
 
 def _priority(report: Report) -> int:

@@ -1,0 +1,94 @@
+"""How far a long reading is: one line on standard error, where that is a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self, TextIO
+
+_PATIENCE = 2.0
+_PAUSE = 0.1
+_BAR = 20
+
+
+class Progress:
+    """Shows what is read of a total, from two seconds on, and leaves nothing behind.
+
+    total: octets to read, 0 when nobody knows (a pipe). Nothing is shown, and
+    no line counted, where the stream is no terminal.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO = sys.stderr,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._total = total
+        self._stream = stream
+        self._clock = clock
+        self._on = stream.isatty()
+        self._began = clock()
+        self._next = self._began + _PATIENCE
+        self._octets = 0
+        self._lines = 0
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, octets: int) -> None:
+        """So many octets more of the files have been read."""
+        self._octets += octets
+
+    def counted(self, chunks: Iterable[bytes], times: int = 0) -> Iterator[bytes]:
+        """The same chunks; their lines are counted on the way.
+
+        times: how many processes read beside this one, as fast; their octets count here
+        too. 0 where `read` is told of the octets.
+        """
+        if not self._on:
+            yield from chunks
+            return
+        for chunk in chunks:
+            self._octets += len(chunk) * times
+            self._lines += chunk.count(b"\n") * max(times, 1)
+            yield chunk
+            now = self._clock()
+            if now >= self._next:
+                self._next = now + _PAUSE
+                self._show(now - self._began)
+
+    def _show(self, seconds: float) -> None:
+        text = f"{self._lines:,} lines, {self._lines / seconds:,.0f} a second"
+        if self._total:
+            share = min(self._octets / self._total, 1.0)
+            drawn = "#" * round(share * _BAR)
+            sizes = f"{_megabytes(self._octets)} of {_megabytes(self._total)} MB"
+            text = f"[{drawn:<{_BAR}}] {share:4.0%}  {sizes}, {text}"
+        columns = self._columns()
+        self._stream.write(f"\r{text[: columns - 1]}\033[K")
+        self._stream.flush()
+        self._shown = True
+
+    def _columns(self) -> int:
+        try:
+            return max(os.get_terminal_size(self._stream.fileno()).columns, 20)
+        except (OSError, ValueError):
+            return 80
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._stream.write("\r\033[K")
+            self._stream.flush()
+            self._shown = False
+
+
+def _megabytes(octets: int) -> str:
+    return f"{octets / 1e6:,.1f}"

@@ -1,0 +1,77 @@
+"""Monitors ask the agent for checks, and strangers write what makes them ask."""
+
+import pytest
+
+from postkeel.contract import EventKind
+from postkeel.core.configuration import Configuration
+from postkeel.registry import Registry
+from postkeel.shell.agent import ASKED_APART_SECONDS, Agent, Guarding
+from postkeel.shell.notify import Notifier
+
+ONE, OTHER = "/etc/postfix", "/etc/postfix-out"
+
+
+class Recording(Agent):
+    """Notes rounds in place of running them."""
+
+    def _round(self, kind, directory, *detail):
+        self.rounds.append((self.now, kind, directory, detail))
+
+    def at(self, now):
+        """One turn of the loop at that second."""
+        self.now = now
+        self._loop.wake(self._loop.stop)
+        self._loop.run_until_stopped()
+
+
+@pytest.fixture
+def agent(tmp_path):
+    configuration = Configuration(
+        state_directory=str(tmp_path / "state"), runtime_directory=str(tmp_path / "run")
+    )
+    guarding = Guarding(
+        configuration=configuration, registry=Registry([], configuration), instances=()
+    )
+    made = Recording(lambda: guarding, lambda report: None, Notifier({}))
+    made.rounds = []
+    made.now = 1000.0
+    made._loop.clock = lambda: made.now
+    yield made
+    for part in (made._monitoring, made._watcher, made._loop, made._memory.history):
+        part.close()
+
+
+def test_the_first_time_it_checks_at_once_then_once_a_minute_however_often_it_is_asked(agent):
+    for second in range(1000, 1300, 5):
+        agent.at(second)
+        agent.check_now(ONE, f"asked at {second}")
+        agent.at(second)
+    assert ASKED_APART_SECONDS == 60
+    assert [now for now, *_ in agent.rounds] == [1000, 1060, 1120, 1180, 1240]
+    kind, directory, detail = agent.rounds[0][1:]
+    assert (kind, directory, detail) == (EventKind.REQUESTED, ONE, ("asked at 1000",))
+
+
+def test_instances_do_not_wait_for_each_other(agent):
+    agent.check_now(ONE, "first")
+    agent.check_now(OTHER, "first")
+    agent.at(1000)
+    agent.check_now(ONE, "second")
+    agent.at(1030)
+    agent.check_now(OTHER, "second")
+    agent.at(1059)
+    assert [(now, directory) for now, _, directory, _ in agent.rounds] == [
+        (1000, ONE),
+        (1000, OTHER),
+    ]
+    agent.at(1060)
+    assert len(agent.rounds) == 4
+
+
+def test_who_has_not_asked_for_long_is_heard_at_once(agent):
+    agent.check_now(ONE, "first")
+    agent.at(1000)
+    agent.now = 1200
+    agent.check_now(ONE, "second")
+    agent.at(1200)
+    assert [now for now, *_ in agent.rounds] == [1000, 1200]
