@@ -114,6 +114,17 @@ def test_smtpd_without_tls_is_reported_within_a_second_and_checked(guard, log):
     assert not [text for text in one.reports_now() if "tls-disabled" in text]
 
 
+def test_a_chain_file_that_is_gone_is_told(hardened, agent):
+    """Postfix goes on offering STARTTLS then, and every handshake fails."""
+    postfix = hardened.postfix
+    postfix.main_cf.write_text(f"{hardened.main_cf}\nsmtpd_tls_chain_files = /nowhere/chain.pem\n")
+    os.utime(postfix.main_cf, (time.time() - 3,) * 2)
+    subprocess.run(["postfix", "-c", postfix.config_directory, "reload"], check=True)
+    with pytest.raises((ssl.SSLError, OSError, smtplib.SMTPException)):
+        handshake(postfix.address)
+    assert "smtpd runs without TLS" in agent.report_with("tls-disabled")
+
+
 def test_every_line_is_counted_once_whenever_the_agent_is_killed(guard, log):
     one = guard(follows(log))
     append(log, summary())

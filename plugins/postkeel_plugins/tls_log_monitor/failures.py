@@ -8,7 +8,7 @@ from typing import Final
 from postkeel.contract import Depth, Finding, Severity
 from postkeel.maillog.values import Direction
 from postkeel_plugins.tls_log_monitor.rates import Rates
-from postkeel_plugins.tls_log_monitor.rules import HANDSHAKES_FAIL
+from postkeel_plugins.tls_log_monitor.rules import HANDSHAKES_FAIL, witness
 from postkeel_plugins.tls_log_monitor.scene import Scene
 
 _HOUR: Final = 3600
@@ -25,6 +25,7 @@ def count_failures(scene: Scene, rates: Rates) -> None:
     """Old failures teach what is usual; what is within the window may be a surge."""
     if scene.statistics.first is not None:
         rates.begin(min(scene.now, scene.statistics.first.timestamp()))
+    rates.witness = witness(scene.source, proven=scene.statistics.proven)
     for one in scene.statistics.failures:
         moment = scene.moment(one.hour)
         rates.count(one.direction.value, one.reason, moment, one.count, scene.window)
@@ -44,6 +45,6 @@ def failing(rates: Rates, now: float, window: float) -> Iterator[Finding]:
             where="default",
             effective=f"{surge.direction} handshakes fail: {surge.reason}",
             wanted="no more than usual",
-            why=f"{surge.count} within {hours:g} h; usual are {surge.usual * hours:.1f}."
-            f" {HANDSHAKES_FAIL.why}",
+            why=f"{surge.count} within {hours:g} h; usual are {surge.usual * hours:.1f};"
+            f" {rates.witness}. {HANDSHAKES_FAIL.why}",
         )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from postkeel.contract import Depth, Finding, Severity, frozen
 from postkeel_plugins.tls_log_monitor.rates import Rates
-from postkeel_plugins.tls_log_monitor.rules import WHY
+from postkeel_plugins.tls_log_monitor.rules import WHY, witness
 
 MOST_ALARMS: Final = 50
 """Of one rule, so that a flood of one kind does not keep the others out."""
@@ -63,11 +63,7 @@ class Alarm:
 
     def finding(self) -> Finding:
         times = "once" if self.count == 1 else f"{self.count} times"
-        witness = (
-            "journald vouches for who wrote it"
-            if self.proven
-            else f"read in {self.source}, where others than Postfix may write"
-        )
+        said = witness(self.source, proven=self.proven)
         return Finding(
             rule=self.rule,
             severity=Severity(self.severity),
@@ -76,7 +72,7 @@ class Alarm:
             where="default",
             effective=self.effective,
             wanted=self.wanted,
-            why=f"Seen {times}; {witness}: {self.text}. {WHY[self.rule]}",
+            why=f"Seen {times}; {said}: {self.text}. {WHY[self.rule]}",
             service=self.service,
         )
 

@@ -37,16 +37,20 @@ class Surge:
 
 
 class Rates:
-    """Counts by cause: "inbound unsupported protocol". begun: the first hour that was read."""
+    """Counts by cause: "inbound unsupported protocol". begun: the first hour that was read.
+
+    witness: who vouches for the lines, in words.
+    """
 
     def __init__(self, kept: Mapping[str, Any]) -> None:
+        self.witness: str = kept.get("witness", "")
         self._begun: int | None = kept.get("begun")
         causes: Mapping[str, Mapping[str, Any]] = kept.get("causes", {})
         self._causes = {name: _Cause(one) for name, one in causes.items()}
 
     def written(self) -> dict[str, object]:
         causes = {name: one.written() for name, one in self._causes.items()}
-        return {"begun": self._begun, "causes": causes}
+        return {"begun": self._begun, "witness": self.witness, "causes": causes}
 
     def begin(self, moment: float) -> None:
         """Lines from then on were read: hours without a failure count as such."""

@@ -100,3 +100,10 @@ RULES: Final = (
     DEBUG_LOGGED,
 )
 WHY: Final = {one.id: one.why for one in RULES}
+
+
+def witness(source: str, *, proven: bool) -> str:
+    """Who vouches for lines of this source, for the reason of a finding."""
+    if proven:
+        return "journald vouches for who wrote it"
+    return f"read in {source}, where others than Postfix may write"
