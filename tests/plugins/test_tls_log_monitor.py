@@ -738,6 +738,13 @@ def test_weaker_than_configured(monitor, main_cf, profile, agreed, expected):
     assert len(one.checks) == len(found)
 
 
+def test_all_that_contradicts_is_one_alarm_of_a_service(monitor):
+    one = monitor(NEWER, suites=True, master_cf=DEBIAN)
+    peers = ("mx.example.com", "mx.example.org")
+    (finding,) = one.lines(NOON, *(line for peer in peers for line in tls_session(peer, TLS10)))
+    assert "Seen 2 times" in finding.why
+
+
 @pytest.mark.parametrize(
     ("policies", "count"),
     [

@@ -39,6 +39,7 @@ from postkeel.maillog.values import Direction, Notice, NoticeKind
 UNEXPLAINED: Final = "no reason given"
 
 _SENT: Final = b", status=sent "
+_ABORT: Final = b"NOQUEUE: abort: "
 _WARNING: Final = b"warning: "
 _LIBRARY: Final = b"TLS library problem: "
 _DISCONNECT: Final = len(b"disconnect from ")
@@ -216,6 +217,11 @@ class Joiner:
                 process.whole = True  # smtpd says so before its first client
             self._notice(kind, process, line, find_peer(text), printable(text))
 
+    def turned_away(self, process: Process, line: bytes, start: int) -> None:
+        """Of "NOQUEUE: abort: TLS from ...", and never of the many "NOQUEUE: reject: ..."."""
+        if line.startswith(_ABORT, start):
+            self.notice(process, line, start)
+
     def _notice(
         self, kind: NoticeKind, process: Process, line: bytes, peer: str, text: str
     ) -> None:
@@ -289,7 +295,7 @@ _ANY: Final[dict[bytes, Handler | None]] = {
     b"SSL_": Joiner.handshake_failed,
     **dict.fromkeys((b"cann", b"cert", b"serv", b"clie", b"sett", b"TLSR", b"DNSS"), Joiner.notice),
 }
-_SERVER: Final = {**_ANY, b"disc": Joiner.disconnect, b"NOQU": Joiner.notice}
+_SERVER: Final = {**_ANY, b"disc": Joiner.disconnect, b"NOQU": Joiner.turned_away}
 _CLIENT: Final = {**_ANY, b"conn": None}
 _PROXY: Final = {**_ANY, b"TLS ": Joiner.handshake_failed}
 PROGRAMS: Final[Mapping[str, tuple[Handlers, Handler | None]]] = {

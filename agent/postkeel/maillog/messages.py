@@ -192,7 +192,8 @@ def read_delivery(line: bytes, start: int) -> Delivery | None:
     text = line.find(b" (", status)
     if status < 0 or text < 0:
         return None
-    domain = line[address:end].rpartition(b"@")[2]
+    sign = line.rfind(b"@", address, end)
+    domain = line[sign + 1 : end] if sign >= 0 else b""
     return line[start:colon], domain, line[at + len(_RELAY) : close], close, status, text
 
 

@@ -27,6 +27,8 @@ _MONTHS: Final = {
 }
 _TAG: Final = re.compile(rb"([^\s\[\]:]+)/([a-z]+)\[(\d{1,10})")
 _LEAP_YEARS_APART: Final = 8
+_LATEST: Final = 400 * 86_400
+"""Seconds that a clock may be ahead."""
 
 
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -67,19 +69,19 @@ def hour_prefix(line: bytes) -> bytes:
 
 
 def moment(line: bytes, *, now: datetime, zone: tzinfo) -> float | None:
-    """The line's time in seconds of the epoch; None when the stamp is none.
+    """The line's time in seconds of the epoch; None when the stamp is none, or none of our time.
 
     RFC 3164 stamps have neither year nor zone: the year is the last one in which the
     stamp is not more than a day after `now`.
     """
     try:
-        if line[4:5] == b"-":
-            text = line[: line.find(b" ")].decode("ascii")
-            found = datetime.fromisoformat(text)
-            return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
-        return _old_moment(line, now=now, zone=zone)
+        if line[4:5] != b"-":
+            return _old_moment(line, now=now, zone=zone)
+        found = datetime.fromisoformat(line[: line.find(b" ")].decode("ascii"))
+        seconds = (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         return None
+    return seconds if 0 <= seconds <= now.timestamp() + _LATEST else None
 
 
 def _old_moment(line: bytes, *, now: datetime, zone: tzinfo) -> float:

@@ -271,9 +271,8 @@ def _fold_rare(counts: Sequence[_Counts], without: _Shorten, room: int) -> None:
     kept = set()
     for name, (_, keys) in sorted(sums.items(), key=lambda item: -item[1][0]):
         room -= keys
-        if room < 0:
-            break
-        kept.add(name)
+        if room >= 0:
+            kept.add(name)
     _fold(counts, lambda key: key if key[1:] in kept else without(key))
 
 
