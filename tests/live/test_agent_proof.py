@@ -44,9 +44,16 @@ def broken_key(hardened):
     key.write_text(good)
 
 
-def test_a_correction_that_cannot_be_proved_is_taken_back(hardened, guard, broken_key):
+@pytest.fixture
+def once(tmp_path):
+    """Contested after one correction; no log is followed, which would tell of the key first."""
+    log = tmp_path / "mail.log"
+    return f'[contest]\ncorrections = 1\n[plugins.tls_log_monitor]\nlog = "{log}"\n'
+
+
+def test_a_correction_that_cannot_be_proved_is_taken_back(hardened, guard, broken_key, once):
     """Once, and with the contest that follows no reload is tried again."""
-    one = guard("[contest]\ncorrections = 1\n")
+    one = guard(once)
     before = reloads(hardened.postfix)
     weak = weaken(hardened)
     report = one.report(40)
@@ -62,8 +69,8 @@ def test_a_correction_that_cannot_be_proved_is_taken_back(hardened, guard, broke
     assert reloads(hardened.postfix) - before == 2
 
 
-def test_an_edit_before_a_correction_is_taken_back_stays(hardened, guard, broken_key):
-    one = guard("[contest]\ncorrections = 1\n")
+def test_an_edit_before_a_correction_is_taken_back_stays(hardened, guard, broken_key, once):
+    one = guard(once)
     weaken(hardened)
     until(hardened.is_right)
     with hardened.postfix.main_cf.open("a") as file:
