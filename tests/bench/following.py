@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sqlite3
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -76,6 +78,7 @@ def following(form: str, postfix: PrivatePostfix) -> Iterator[Figure]:
             file.write(f'[plugins.tls_log_monitor]\nlog = "{log}"\n')
         one.start()
         one.report()
+        threading.Thread(target=heard, args=(one.reports,), daemon=True).start()
         counted = Counted(one)
         with source.open("rb") as lines:
             append(log, lines, 1)
@@ -97,7 +100,15 @@ def as_written(counts: dict[tuple[Any, ...], list[int]], truth: Truth) -> Figure
 
 
 def lately() -> datetime:
-    return datetime.now(UTC) - timedelta(days=3)
+    """So long ago that no line is of the future, nor of a time that is not kept."""
+    return datetime.now(UTC) - timedelta(days=20)
+
+
+def heard(reports: socket.socket) -> None:
+    """Take reports, as a syslog does that works."""
+    with contextlib.suppress(OSError):
+        while reports.recv(4096):
+            pass
 
 
 def append(log: Path, lines: BinaryIO, number: int) -> None:

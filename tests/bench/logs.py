@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from figure import Figure
-from following import following
+from following import following, lately
 
 from guarded import POSTKEEL
 from mail_log import Truth, write_log, write_strangers
@@ -43,7 +43,7 @@ Key = tuple[Any, ...]
 def log_figures(form: str, postfix: PrivatePostfix) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="postkeel-bench-") as directory:
         log = Path(directory) / "mail.log"
-        truth = write_log(log, LINES)
+        truth = write_log(log, LINES, start=lately())
         yield from whole_file(log, truth, RUNS[form])
         yield strangers(log, STRANGERS[form])
         yield total(Path(directory) / "mutated", MUTATED[form])
