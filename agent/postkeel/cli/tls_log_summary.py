@@ -16,11 +16,12 @@ from postkeel.maillog.values import (
     Session,
     Statistics,
 )
+from postkeel.postfix import protocols
 
 K = TypeVar("K")
 
-PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-"""Oldest first, as Postfix writes them."""
+PROTOCOLS = ("SSLv2", *protocols.PROTOCOLS)
+"""Oldest first, as Postfix writes them; old logs have SSLv2."""
 
 _NEWEST = len(PROTOCOLS)
 _RANKS = {name: rank for rank, name in enumerate(PROTOCOLS)}

@@ -191,7 +191,8 @@ class Table:
 
     key: the columns after the hour that tell rows apart. counters: whole
     numbers that are added up. folds: the key column whose rare values are
-    added up as "(others)" when the table is full. kept_days: older rows are forgotten.
+    added up as "(others)" when the table is full. kept_days: older rows are forgotten; a
+    number that the plugin has as an option of this name counts in its place.
     """
 
     name: str

@@ -109,7 +109,7 @@ class Joiner:
         counts = process.kinds.get((words, what))
         if counts is None:
             counts = self._new_kind(process, words, what)
-        peer = self._peers.get(octets) or self.peer(octets)
+        peer = self.peer(octets)
         if counts is None or not peer:
             return
         if process.proxy and counts.kind.direction is Direction.OUTBOUND:
@@ -119,8 +119,7 @@ class Joiner:
         process.travelled = counts, peer
         process.host, process.kept_host = octets, ""
         process.delivery = None
-        hour = self._hour if line.startswith(self._hour_prefix) else self.hour(line)
-        counts.connected(hour, peer, 1)
+        counts.connected(self.hour(line), peer, 1)
 
     def _new_kind(self, process: Process, words: bytes, what: bytes) -> Counts | None:
         who, agreed = read_words(words), read_parameters(what)
@@ -213,8 +212,6 @@ class Joiner:
         if kind is NoticeKind.DEBUG_LOGGING:
             self._notice(kind, process, line, "", _DEBUG_LOGGING)
         elif kind is not None:
-            if kind is NoticeKind.TLS_DISABLED:
-                process.whole = True  # smtpd says so before its first client
             self._notice(kind, process, line, find_peer(text), printable(text))
 
     def turned_away(self, process: Process, line: bytes, start: int) -> None:
@@ -235,7 +232,7 @@ class Joiner:
         if found is None:
             return
         queue_id, _, octets, _, status, text = found
-        relay = self._peers.get(octets) or self.peer(octets)
+        relay = self.peer(octets)
         if not relay:
             return
         if process.failure is not None:
@@ -255,9 +252,7 @@ class Joiner:
 
     def _count_delivery(self, process: Process, line: bytes, found: Delivery, relay: str) -> None:
         _, domain, octets, _, _, _ = found
-        travelled = process.travelled
-        if process.host != octets or travelled is None:
-            travelled = self._travelled(process, octets)
+        travelled = self._travelled(process, octets)
         if travelled is not None:
             counts, count = travelled[0], MAIL
         else:
@@ -265,7 +260,7 @@ class Joiner:
             untold = had_tls(line, found)
             counts = self._without(process, Direction.OUTBOUND, reused=reused, untold=untold)
             count = MAIL + (not reused)
-        hour = self._hour if line.startswith(self._hour_prefix) else self.hour(line)
+        hour = self.hour(line)
         counts.connected(hour, relay, count)
         name = self._domains.get(domain)
         if name is None:

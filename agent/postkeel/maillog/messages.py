@@ -85,7 +85,7 @@ UNTOLD: Final = Parameters(protocol=NOT_LOGGED)
 Delivery = tuple[bytes, bytes, bytes, int, int, int]
 """A status line of smtp(8) or lmtp(8): queue file, domain of the recipient, relay as
 "host[address]", and where in the line the relay ends, the status begins and its text begins.
-A plain tuple: half of all lines that are read are these."""
+A plain tuple, for one line in ten is such a one."""
 
 
 class Counters(NamedTuple):
@@ -331,9 +331,9 @@ def _later_kind(text: bytes) -> NoticeKind | None:
 
 def begins_session(text: bytes) -> bool:
     """Whether smtpd may say this before or at the beginning of a session, and not within one."""
-    return text.startswith((b"connect from ", b"warning: ")) and not text.startswith(
-        b"warning: TLS library problem"
-    )
+    return text.startswith(
+        (b"connect from ", b"warning: ", b"cannot load ")
+    ) and not text.startswith(b"warning: TLS library problem")
 
 
 def find_peer(text: bytes) -> str:

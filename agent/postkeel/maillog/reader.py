@@ -10,7 +10,8 @@ from postkeel.maillog.joiner import PROGRAMS, Joiner
 from postkeel.maillog.messages import begins_session
 from postkeel.maillog.prefix import moment, read_tag, tag_start
 from postkeel.maillog.process import Process
-from postkeel.maillog.tally import Tally
+from postkeel.maillog.tally import MOST_NAMES, Tally
+from postkeel.maillog.values import OTHERS
 
 MOST_KNOWN: Final = 10_000
 """Processes, peers and the like that are remembered while lines are read."""
@@ -155,6 +156,8 @@ class Reader(Joiner):
         syslog_name, program = found
         if self._names and syslog_name not in self._names:
             return None
+        if f"{syslog_name}/{program}" not in self._kinds and len(self._kinds) >= MOST_NAMES:
+            syslog_name = OTHERS
         process = Process(syslog_name, program, *PROGRAMS[program])
         process.kinds = self._kinds.setdefault(process.name, {})
         return process

@@ -25,7 +25,9 @@ from postkeel.maillog.values import (
 MOST_COUNTS: Final = 40_000
 MOST_NOTICES: Final = 500
 MOST_REASONS: Final = 200
-"""OpenSSL and Postfix have fewer; a text file can hold anything."""
+MOST_KINDS: Final = 2_000
+MOST_NAMES: Final = 200
+"""OpenSSL, Postfix and its configurations have fewer; a text file can hold anything."""
 MAIL: Final = 1 << 40
 """A count holds connections, and mails so many times: one number takes half of a pair's memory."""
 
@@ -102,10 +104,13 @@ class Tally:
         return seconds - seconds % self.width
 
     def of(self, kind: Kind) -> Counts:
-        """The counts of a kind, to count into."""
+        """The counts of a kind, to count into; of one kind too many those of `OTHERS`."""
         counts = self._counts.get(kind)
         if counts is None:
-            counts = self._counts[kind] = Counts(kind)
+            if len(self._counts) >= MOST_KINDS:
+                agreed = Parameters(protocol=OTHERS, cipher=OTHERS) if kind.agreed else None
+                kind = kind._replace(name=OTHERS, agreed=agreed)
+            counts = self._counts.setdefault(kind, Counts(kind))
         return counts
 
     def failed(

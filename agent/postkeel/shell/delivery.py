@@ -42,20 +42,18 @@ class Delivery:
             self._deliver_again()
         away = list(dict.fromkeys(name for _, names in self._waiting for name in names))
         asked = [one.name for one in self.registry.plugins if one.name not in away]
-        failed = self._hand_over(report, asked, self._complain)
+        problems: list[str] = []
+        failed = self._hand_over(report, asked, problems)
+        for problem in problems:
+            self._complain(PostkeelError(problem))
         if failed or away:
             self._waiting.append((report, [*failed, *away]))
         self._come_again()
 
-    def _hand_over(
-        self, report: Report, names: list[str], complain: Callable[[Exception], object] = id
-    ) -> list[str]:
+    def _hand_over(self, report: Report, names: list[str], problems: list[str]) -> list[str]:
         """The names of those that could not take it."""
         began = self._loop.clock()
-        problems: list[str] = []
         failed = self.registry.deliver(report, problems, to=names)
-        for problem in problems:
-            complain(PostkeelError(problem))
         if failed:
             now = self._loop.clock()
             self._not_before = now + PATIENCE * (now - began)
@@ -66,7 +64,7 @@ class Delivery:
         away: set[str] = set()
         for report, names in waiting:
             # Who has just failed is not asked for each report.
-            failed = self._hand_over(report, [name for name in names if name not in away])
+            failed = self._hand_over(report, [name for name in names if name not in away], [])
             left = [name for name in names if name in failed or name in away]
             away.update(failed)
             if left:

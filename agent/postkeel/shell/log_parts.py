@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, tzinfo
 
 from postkeel.core.errors import PostkeelError
+from postkeel.core.text import one_line
 from postkeel.maillog.parts import PartReader
 from postkeel.maillog.prefix import whole_lines
 from postkeel.maillog.reader import Reader
@@ -97,6 +98,7 @@ class _Other:
     """A forked process that reads one part."""
 
     def __init__(self, path: str, part: Range, now: datetime, zone: tzinfo) -> None:
+        self._path = path
         self._read, write = os.pipe2(os.O_CLOEXEC)
         self._process = os.fork()
         if self._process:
@@ -135,7 +137,8 @@ class _Other:
                 while (piece := pickle.load(pipe)) is not None:  # noqa: S301  the same
                     tally.take(piece)
             except (EOFError, pickle.UnpicklingError):
-                raise PostkeelError("a process that read a part of it was ended") from None
+                message = f"{one_line(self._path)}: a process that read a part of it was ended"
+                raise PostkeelError(message) from None
         return True
 
     def close(self) -> None:
