@@ -134,7 +134,10 @@ def test_prove_until_gives_up_with_the_last_proof(start_postfix):
     began = time.monotonic()
     proof = prove_until(instance, lambda shown: all(one.ok for one in shown), deadline=0.3)
     assert time.monotonic() - began < 1
-    assert {one.problem for one in proof} == {"connection: Connection refused"}
+    # An smtpd that has not yet seen its master's end keeps the port, and answers nobody.
+    problems = {one.problem for one in proof}
+    assert problems
+    assert problems <= {"connection: Connection refused", "no answer in time"}
 
 
 def test_services_on_ipv6_and_of_their_own_address(start_postfix):
