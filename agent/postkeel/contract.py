@@ -22,6 +22,7 @@ from postkeel.core.model import (
     Absent,
     Change,
     CheckNow,
+    DefaultChange,
     Depth,
     Event,
     EventKind,
@@ -31,6 +32,7 @@ from postkeel.core.model import (
     LogBatch,
     Need,
     Outcome,
+    PackageChange,
     Plan,
     Records,
     RemoveOverride,
@@ -42,6 +44,7 @@ from postkeel.core.model import (
     Severity,
     Side,
     Table,
+    Upgrade,
 )
 from postkeel.core.profile import Profile, ProfileRule
 from postkeel.core.text import one_line
@@ -66,6 +69,7 @@ __all__ = [
     "Card",
     "Change",
     "CheckNow",
+    "DefaultChange",
     "Depth",
     "Event",
     "EventKind",
@@ -81,6 +85,7 @@ __all__ = [
     "Option",
     "Options",
     "Outcome",
+    "PackageChange",
     "Plan",
     "Profile",
     "ProfileRule",
@@ -96,6 +101,7 @@ __all__ = [
     "Side",
     "Table",
     "Timer",
+    "Upgrade",
     "frozen",
     "hookimpl",
     "hookspec",

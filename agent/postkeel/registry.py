@@ -161,6 +161,10 @@ class Registry:
                 f" {plugin.failures[what]} failures in a row"
             )
 
+    def leave(self, side: Side) -> None:
+        """Forget the plugins of this side: they run in a process of their own."""
+        self.plugins = [one for one in self.plugins if one.card.side is not side]
+
     def of(self, side: Side) -> list[Loaded]:
         """The plugins that run on this side."""
         return [one for one in self.plugins if one.card.side is side]

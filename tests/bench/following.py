@@ -36,7 +36,7 @@ class Counted:
     """What the agent has committed: lines, and connections with their mails."""
 
     def __init__(self, one: Guarded) -> None:
-        self.path = one.directory / "state" / "records.sqlite3"
+        self.path = one.directory / "state/monitor/records.sqlite3"
         until(self.path.exists, 15)
         self.database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -92,9 +93,18 @@ def status(place, *alarms):
     write_status(f"{place.directory}/run", known)
 
 
+@contextlib.contextmanager
+def running(place):
+    """The locks that a running agent has."""
+    monitor = place.directory / "state/monitor"
+    monitor.mkdir(parents=True, exist_ok=True)
+    with InstanceLock(str(place.etc)), InstanceLock(str(monitor)):
+        yield
+
+
 def test_status_names_what_stands(place):
     status(place, "tls-disabled: smtpd runs without TLS, wanted TLS", HOSTILE)
-    with InstanceLock(str(place.etc)):  # as a running agent has it
+    with running(place):
         shown = place.run("status").stdout
         document = place.json("status", status=0)
     assert "  tls_log_monitor follows journal\n" in shown
@@ -109,7 +119,7 @@ def test_status_names_what_stands(place):
 
 def test_status_does_not_fill_the_screen(place):
     status(place, *[f"alarm {number}" for number in range(25)])
-    with InstanceLock(str(place.etc)):
+    with running(place):
         shown = place.run("status").stdout
     assert "  alarm alarm 19\n  and 5 more alarms: see `postkeel history`\n" in shown
     assert "alarm 20" not in shown

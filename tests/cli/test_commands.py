@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 
 import pytest
+
+from postkeel.cli import restore
+from postkeel.core.errors import PostkeelError
+from postkeel.shell.dpkg_lock import LockHolder
 
 OURS = """\
 summary = "ours"
@@ -133,6 +138,16 @@ def test_restore_gives_bytes_mode_and_owner_back_and_holds(place):
     assert place.run("enforce").returncode == 2
     assert place.sums() == before
     assert "restored to the original files" in place.run("status").stdout
+
+
+def test_restore_does_not_write_while_packages_are_installed(place, monkeypatch):
+    monkeypatch.setattr(restore, "held_by", lambda: LockHolder(pid=812, name="dpkg"))
+    given = Namespace(
+        config=str(place.own / "postkeel.toml"), profile=None, config_directory=str(place.etc)
+    )
+    with pytest.raises(PostkeelError, match=r"being installed \(.*812.*\): restore when"):
+        restore.main(given)
+    assert "held" not in place.run("status").stdout
 
 
 def test_restore_without_originals_leaves_no_hold(place):

@@ -80,7 +80,7 @@ def statistics_of(text):
 
 def keep(place, statistics, instance=None):
     """Put statistics into the history of a place, as the agent would."""
-    with RecordStore(str(place.state)) as store:
+    with RecordStore(f"{place.state}/monitor") as store:
         records = Records(add=to_records(statistics))
         store.commit(PLUGIN, instance or str(place.etc), TABLES, records, now=datetime.now(UTC))
 
@@ -142,7 +142,7 @@ def test_history_and_file_say_the_same(place, busy_log):
     for key in ("lines", "connections", "failures", "services", "peers", "clear", "hours"):
         assert history[key] == file[key], key
     assert history["history"] is True
-    assert history["sources"] == [f"{place.state}/records.sqlite3"]
+    assert history["sources"] == [f"{place.state}/monitor/records.sqlite3"]
 
 
 def test_c_chooses_the_instance_of_the_history(place, postkeel):

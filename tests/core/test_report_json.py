@@ -40,6 +40,20 @@ events = st.builds(
     detail=many,
 )
 planned = st.builds(model.PlannedChange, change=changes, rules=many)
+perhaps = st.none() | texts
+upgrades = st.builds(
+    model.Upgrade,
+    packages=st.lists(
+        st.builds(model.PackageChange, name=texts, before=perhaps, after=perhaps), max_size=2
+    ).map(tuple),
+    defaults=st.lists(
+        st.builds(model.DefaultChange, parameter=texts, before=perhaps, after=perhaps), max_size=2
+    ).map(tuple),
+    warnings=many,
+    time=st.none() | st.datetimes(timezones=st.just(UTC)),
+    command=texts,
+    requester=texts,
+)
 reports = st.builds(
     model.Report,
     instance=texts,
@@ -57,12 +71,19 @@ reports = st.builds(
     problems=many,
     proof=many,
     diff=texts,
+    upgrade=st.none() | upgrades,
 )
 
 
 @given(reports)
 def test_comes_back_as_it_was(report):
     assert data_to_report(json.loads(json.dumps(report_to_data(report)))) == report
+
+
+def test_a_report_from_before_there_were_upgrades_is_read():
+    data = report_to_data(small())
+    del data["upgrade"]
+    assert data_to_report(data).upgrade is None
 
 
 EVERY_CHANGE = (
@@ -108,7 +129,15 @@ def small(kind=model.EventKind.TIMER, outcome=model.Outcome.CLEAN, **more):
     )
 
 
+NOTHING = model.Upgrade()
+UPGRADE = model.Upgrade(packages=(model.PackageChange(name="postfix", before="1", after="2"),))
+
+
 DAMAGE = {
+    "text for an upgrade": lambda data: data | {"upgrade": "yes"},
+    "no time": lambda data: (
+        data | {"upgrade": report_to_data(small(upgrade=UPGRADE))["upgrade"] | {"time": 1}}
+    ),
     "no table": lambda _: [],
     "key missing": lambda data: data.pop("cause") and data,
     "unknown outcome": lambda data: data | {"outcome": "splendid"},
@@ -132,6 +161,8 @@ CHANGE = model.PlannedChange(change=model.RemoveParameter(name="x"), rules=())
 KEPT = {
     "a quiet timer": (small(), False),
     "a quiet change of a file": (small(model.EventKind.PATHS_CHANGED), False),
+    "packages that do not matter": (small(model.EventKind.PACKAGES, upgrade=NOTHING), False),
+    "packages": (small(model.EventKind.PACKAGES, upgrade=UPGRADE), True),
     "the start": (small(model.EventKind.STARTED), True),
     "asked for": (small(model.EventKind.REQUESTED), True),
     "a drift": (small(outcome=model.Outcome.AUDITED), True),

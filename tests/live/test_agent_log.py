@@ -149,8 +149,8 @@ def test_every_line_is_counted_once_whenever_the_agent_is_killed(guard, log):
 
 def test_a_full_disk_loses_nothing(guard, log, hardened):
     one = guard(follows(log), start=False)
-    state = one.directory / "state"
-    state.mkdir()
+    state = one.directory / "state/monitor"
+    state.mkdir(parents=True)
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(state)], check=True
     )
@@ -182,7 +182,7 @@ def test_peers_can_be_kept_by_pseudonym(guard, log):
     assert "secret-name" not in json.dumps(document)
     assert [peer["connections"] for peer in document["peers"]] == [2]
     one.stop()
-    for path in (one.directory / "state").glob("records*"):
+    for path in (one.directory / "state/monitor").glob("records*"):
         assert b"secret-name" not in path.read_bytes()
 
 

@@ -21,9 +21,10 @@ from postkeel.contract import (
 from postkeel.core.configuration import Configuration
 from postkeel.discovery import Found
 from postkeel.registry import Registry
-from postkeel.shell.agent import Agent, Guarding
+from postkeel.shell.agent import Agent
 from postkeel.shell.history import History
 from postkeel.shell.notify import Notifier
+from postkeel.shell.office import Guarding
 from postkeel_plugins.reporters import syslog
 
 DIRECTORY = "/etc/postfix"
@@ -50,8 +51,7 @@ def agent(tmp_path, log):
     )
     made = Agent(lambda: guarding, lambda report: None, Notifier({}))
     yield made
-    for part in (made._monitoring, made._watcher, made._loop, made._memory.history):
-        part.close()
+    made.close()
 
 
 def alarm(number, outcome=Outcome.AUDITED):
@@ -90,28 +90,28 @@ def lines(log):
 
 
 def test_an_alarm_is_told_when_it_comes_and_when_it_is_over(agent, log, tmp_path):
-    agent.heard("monitor", report(kind=EventKind.STARTED))
-    agent.heard("monitor", report())
+    agent.listening.heard("monitor", report(kind=EventKind.STARTED))
+    agent.listening.heard("monitor", report())
     assert lines(log) == []
-    agent.heard("monitor", report(alarm(1), alarm(2), kind=EventKind.LOG_LINES))
+    agent.listening.heard("monitor", report(alarm(1), alarm(2), kind=EventKind.LOG_LINES))
     (told,) = lines(log)
     assert told.startswith('/etc/postfix: audited 2: tls-disabled: "smtpd 1 runs without TLS"')
-    agent.heard("monitor", report(alarm(1), alarm(2)))
+    agent.listening.heard("monitor", report(alarm(1), alarm(2)))
     assert lines(log) == []
-    agent.heard("monitor", report(alarm(2)))
+    agent.listening.heard("monitor", report(alarm(2)))
     (told,) = lines(log)
     assert told.endswith("; observed: tls-disabled is over: smtpd 1 runs without TLS")
-    agent.heard("monitor", report())
+    agent.listening.heard("monitor", report())
     over = "all as wanted; observed: tls-disabled is over: smtpd 2 runs without TLS"
     assert lines(log) == [f"/etc/postfix: {over}"]
-    agent.heard("monitor", report())
+    agent.listening.heard("monitor", report())
     assert lines(log) == []
     with History(str(tmp_path / "state"), read_only=True) as history:
         assert [len(one.judged) for one in history.reports()] == [0, 1, 2]
 
 
 def test_what_was_waived_is_not_told_to_be_over(agent, log):
-    agent.heard("monitor", report(alarm(1, Outcome.WAIVED), kind=EventKind.LOG_LINES))
+    agent.listening.heard("monitor", report(alarm(1, Outcome.WAIVED), kind=EventKind.LOG_LINES))
     assert lines(log) == ["/etc/postfix: waived 1"]
-    agent.heard("monitor", report(kind=EventKind.LOG_LINES))
+    agent.listening.heard("monitor", report(kind=EventKind.LOG_LINES))
     assert lines(log) == ["/etc/postfix: all as wanted"]

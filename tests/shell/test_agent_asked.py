@@ -5,40 +5,55 @@ import pytest
 from postkeel.contract import EventKind
 from postkeel.core.configuration import Configuration
 from postkeel.registry import Registry
-from postkeel.shell.agent import ASKED_APART_SECONDS, Agent, Guarding
-from postkeel.shell.notify import Notifier
+from postkeel.shell.guard import ASKED_APART_SECONDS, Guard
+from postkeel.shell.loop import Loop
+from postkeel.shell.office import Guarding
 
 ONE, OTHER = "/etc/postfix", "/etc/postfix-out"
 
 
-class Recording(Agent):
+class Office:
+    """A loop with a clock of its own, and nothing to guard."""
+
+    def __init__(self, configuration):
+        self.now = 1000.0
+        self.loop = Loop(on_error=pytest.fail, clock=lambda: self.now)
+        self.guarding = Guarding(
+            configuration=configuration,
+            registry=Registry([], configuration),
+            instances=(ONE, OTHER),
+        )
+
+
+class Recording(Guard):
     """Notes rounds in place of running them."""
 
+    def __init__(self, office):
+        super().__init__(office, lambda directory, facts: None)
+        self.office = office
+        self.rounds = []
+
     def _round(self, kind, directory, *detail):
-        self.rounds.append((self.now, kind, directory, detail))
+        self.rounds.append((self.office.now, kind, directory, detail))
 
     def at(self, now):
         """One turn of the loop at that second."""
-        self.now = now
-        self._loop.wake(self._loop.stop)
-        self._loop.run_until_stopped()
+        self.office.now = now
+        self.office.loop.wake(self.office.loop.stop)
+        self.office.loop.run_until_stopped()
 
 
 @pytest.fixture
 def agent(tmp_path):
-    configuration = Configuration(
-        state_directory=str(tmp_path / "state"), runtime_directory=str(tmp_path / "run")
+    office = Office(
+        Configuration(
+            state_directory=str(tmp_path / "state"), runtime_directory=str(tmp_path / "run")
+        )
     )
-    guarding = Guarding(
-        configuration=configuration, registry=Registry([], configuration), instances=()
-    )
-    made = Recording(lambda: guarding, lambda report: None, Notifier({}))
-    made.rounds = []
-    made.now = 1000.0
-    made._loop.clock = lambda: made.now
+    made = Recording(office)
     yield made
-    for part in (made._monitoring, made._watcher, made._loop, made._memory.history):
-        part.close()
+    made.close()
+    office.loop.close()
 
 
 def test_the_first_time_it_checks_at_once_then_once_a_minute_however_often_it_is_asked(agent):
@@ -71,7 +86,16 @@ def test_instances_do_not_wait_for_each_other(agent):
 def test_who_has_not_asked_for_long_is_heard_at_once(agent):
     agent.check_now(ONE, "first")
     agent.at(1000)
-    agent.now = 1200
+    agent.office.now = 1200
     agent.check_now(ONE, "second")
     agent.at(1200)
     assert [now for now, *_ in agent.rounds] == [1000, 1200]
+
+
+def test_who_asks_without_a_name_asks_for_all(agent):
+    agent.check_all()
+    agent.at(1000)
+    assert [directory for _, _, directory, _ in agent.rounds] == [ONE, OTHER]
+    agent.check_all()
+    agent.at(1059)
+    assert len(agent.rounds) == 2

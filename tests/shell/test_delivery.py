@@ -13,6 +13,7 @@ from postkeel.discovery import Found
 from postkeel.registry import Registry
 from postkeel.shell import delivery
 from postkeel.shell.delivery import Delivery
+from postkeel.shell.history import History
 from postkeel.shell.loop import Loop
 
 
@@ -59,27 +60,34 @@ def loop():
     made.close()
 
 
-def test_one_that_fails_at_once_is_asked_with_the_next_report(loop):
+@pytest.fixture
+def history(tmp_path):
+    with History(str(tmp_path)) as made:
+        yield made
+
+
+def registry(*reporters):
+    found = [Found(name=one.name, source="test", load=lambda one=one: one) for one in reporters]
+    return Registry(found, Configuration())
+
+
+def test_one_that_fails_at_once_is_asked_with_the_next_report(loop, history):
+    loop.clock = lambda: 1000.0  # no time passes
     absent = Reporter("absent")
     absent.away, absent.slowly = True, 0
-    found = [Found(name="absent", source="test", load=lambda: absent)]
-    handing = Delivery(loop, Registry(found, Configuration()), lambda error: None)
+    handing = Delivery(loop, registry(absent), history, lambda error: None)
     handing.deliver(report("0"))
-    time.sleep(0.05)
     absent.away = False
     handing.deliver(report("1"))
     assert absent.taken == ["0", "1"]
 
 
-def test_a_reporter_that_is_away_is_not_asked_for_each_report(loop, monkeypatch):
+def test_a_reporter_that_is_away_is_not_asked_for_each_report(loop, history, monkeypatch):
     monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.2)
     steady, absent = Reporter("steady"), Reporter("absent")
     absent.away = True
-    found = [
-        Found(name=one.name, source="test", load=lambda one=one: one) for one in (steady, absent)
-    ]
     complaints = []
-    handing = Delivery(loop, Registry(found, Configuration()), complaints.append)
+    handing = Delivery(loop, registry(steady, absent), history, complaints.append)
     for number in range(5):
         handing.deliver(report(str(number)))
     assert steady.taken == ["0", "1", "2", "3", "4"]
@@ -96,3 +104,58 @@ def test_a_reporter_that_is_away_is_not_asked_for_each_report(loop, monkeypatch)
     handing.deliver(report("6"))
     assert absent.taken[-1] == "6"
     assert "deliver again" not in loop.due_times()
+    assert history.undelivered() == ()
+
+
+def test_what_nobody_took_is_told_by_the_next_process(loop, history, tmp_path):
+    steady, absent = Reporter("steady"), Reporter("absent")
+    absent.away, absent.slowly = True, 0
+    first = Delivery(loop, registry(steady, absent), history, lambda error: None)
+    for number in range(3):
+        first.deliver(report(str(number)))
+    absent.away = False
+    with History(str(tmp_path)) as later:
+        second = Delivery(loop, registry(steady, absent), later, pytest.fail)
+        second.begin()
+        loop.wake(loop.stop)
+        loop.run_until_stopped()
+        assert later.undelivered() == ()
+    assert absent.taken == steady.taken == ["0", "1", "2"]
+
+
+def test_a_report_is_kept_before_the_first_reporter_is_asked(loop, history, tmp_path):
+    class Last(Reporter):
+        @hookimpl
+        def keel_deliver(self, report):
+            with History(str(tmp_path), read_only=True) as read:  # in a thread of its own
+                kept.extend(read.undelivered())
+            super().keel_deliver(report)
+
+    kept = []
+    Delivery(loop, registry(Last("last")), history, pytest.fail).deliver(report("only"))
+    ((_, told, names),) = kept
+    assert (told.cause, names) == ("only", ("last",))
+
+
+def test_a_history_that_takes_nothing_costs_no_report(loop, tmp_path):
+    steady = Reporter("steady")
+    (tmp_path / "history.sqlite3").mkdir()
+    complaints = []
+    with History(str(tmp_path)) as broken:
+        handing = Delivery(loop, registry(steady), broken, complaints.append)
+        handing.begin()
+        handing.deliver(report("0"))
+    assert steady.taken == ["0"]
+    assert len(complaints) == 2
+
+
+def test_the_oldest_goes_when_too_many_wait_and_that_is_said(loop, history, monkeypatch):
+    monkeypatch.setattr(delivery, "UNDELIVERED_AT_MOST", 2)
+    absent = Reporter("absent")
+    absent.away, absent.slowly = True, 0
+    complaints = []
+    handing = Delivery(loop, registry(absent), history, complaints.append)
+    for number in range(3):
+        handing.deliver(report(str(number)))
+    assert [one.cause for _, one, _ in history.undelivered()] == ["1", "2"]
+    assert "too many reports wait: one is never told to absent" in map(str, complaints)

@@ -128,7 +128,7 @@ class Bench:
     """One agent's monitors after another, on the same state and log."""
 
     def __init__(self, path):
-        self.state = path / "state"
+        self.state = path / "state" / "monitor"
         self.log = path / "mail.log"
         self.log.touch()
         self.errors = []
@@ -141,7 +141,7 @@ class Bench:
         """A new agent, which knows where the instance logs."""
         if self.monitoring:
             self.monitoring.close()
-        configuration = Configuration(state_directory=str(self.state), **settings)
+        configuration = Configuration(state_directory=str(self.state.parent), **settings)
         found = [Found(name="words", source="test", load=lambda: self.plugin)]
         self.registry = Registry(found, configuration)
         assert self.registry.rejected == []

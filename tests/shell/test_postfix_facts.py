@@ -17,7 +17,6 @@ from postkeel.shell.built_in import DefaultsCache
 from postkeel.shell.postfix_facts import (
     discover_instances,
     gather_instance,
-    is_running,
 )
 
 MASTER = Path("/etc/postfix/master.cf").read_text()
@@ -282,23 +281,6 @@ def test_built_in_facts_are_asked_for_again_when_a_library_was_replaced(
         monkeypatch.setattr(module, "start", lambda argv: started.append(argv) or real(argv))
     gather_instance(place.directory, defaults=cache)
     assert len(started) == 4
-
-
-def test_running_is_told_by_a_live_master(tmp_path):
-    assert not is_running(str(tmp_path))
-    (tmp_path / "pid").mkdir()
-    for text in ("", "x", "999999999\n", f"{os.getpid()}\n"):
-        (tmp_path / "pid" / "master.pid").write_text(text)
-        assert not is_running(str(tmp_path))
-    program = tmp_path / "master"
-    program.write_bytes(Path("/bin/sleep").read_bytes())
-    program.chmod(0o755)
-    with subprocess.Popen([program, "30"]) as process:
-        try:
-            (tmp_path / "pid" / "master.pid").write_text(f"{process.pid:>10}\n")
-            assert is_running(str(tmp_path))
-        finally:
-            process.kill()
 
 
 def test_the_default_instance_is_discovered():

@@ -451,6 +451,28 @@ def test_position_and_counters_agree_however_often_the_writer_is_killed(state):
     assert positions[-1] > 100
 
 
+BEGINNER = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("CREATE TABLE begun (text)")
+connection.execute("BEGIN IMMEDIATE")
+for _ in range(3000):
+    connection.execute("INSERT INTO begun VALUES (?)", ("x" * 500,))
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_file_whose_first_writer_was_killed_holds_nothing_for_a_reader(state):
+    """Before there is a write-ahead log, what was half done can be undone by a writer only."""
+    os.mkdir(state)
+    file = os.path.join(state, "records.sqlite3")
+    subprocess.run([sys.executable, "-c", BEGINNER, file], check=False)
+    assert os.path.exists(f"{file}-journal")
+    with RecordStore(state, read_only=True) as reader:
+        assert reader.kept("tls_log", ETC).state is None
+
+
 def damage_header(path):
     with open(path, "r+b") as file:
         file.write(b"no database at all" * 10)

@@ -77,6 +77,12 @@ _DAYS = Argument(
     help="only the last N days (default: 30 of the history, all of files)",
     settings=(("type", int), ("metavar", "N")),
 )
+_SIDE = Argument(
+    names=("--side",),
+    help="only one side of the agent: root corrects, monitor follows the mail log (default:"
+    " both in this process)",
+    settings=(("choices", ("root", "monitor")),),
+)
 _OLDER = Argument(
     names=("--older",),
     help="before each FILE its rotated ones (mail.log.1, mail.log.2.gz), as far as they are there",
@@ -121,17 +127,22 @@ something, 1 when a correction failed or was taken back.""",
     ),
     Command(
         name="run",
-        help="the agent, in the foreground (what the systemd unit starts)",
+        help="the agent, in the foreground (what the systemd units start)",
         more="""\
 Corrects at the start, at every change of the files and from time to time, until
 SIGTERM or SIGINT. SIGHUP reads postkeel's configuration again; a faulty one is
 refused and the previous one stays. One agent an instance: a second one refuses.
-Reports go to the system's log and into the history, on a terminal also here.""",
+Reports go to the system's log and into the history, on a terminal also here.
+
+postkeel.service runs `--side root`, postkeel-monitor.service `--side monitor` as a
+user without rights; that one reads what strangers wrote, and can only ask for a check.""",
+        arguments=(_SIDE,),
     ),
     Command(
         name="status",
         help="what is guarded, the last outcome, holds, next timers",
-        more="Exit status 0 when an agent guards each instance, else 2.",
+        more="""\
+Exit status 0 when each instance is guarded and its mail log followed, else 2.""",
     ),
     Command(
         name="history",

@@ -11,15 +11,19 @@ from postkeel.contract import Depth, Finding, Outcome, Report
 from postkeel.core.report_json import report_to_data
 from postkeel.core.text import one_line
 from postkeel.shell.history import History
+from postkeel.shell.owner import as_owner
 
 
 def main(arguments: Namespace) -> int:
     configuration, _ = open_configuration(arguments)
-    directory = arguments.config_directory
-    with History(configuration.state_directory, read_only=True) as history:
-        reports = history.reports(
-            instance=os.path.abspath(directory) if directory else None, limit=arguments.limit
-        )
+    given = arguments.config_directory
+    instance = os.path.abspath(given) if given else None
+    reports = [
+        report
+        for directory in (configuration.state_directory, configuration.monitor_state_directory)
+        for report in _reports(directory, instance, arguments.limit)
+    ]
+    reports = sorted(reports, key=lambda one: one.event.time, reverse=True)[: arguments.limit]
     if arguments.format == "json":
         print_json(reports=[report_to_data(one) for one in reports])
         return 0
@@ -29,6 +33,12 @@ def main(arguments: Namespace) -> int:
     if not reports:
         print("nothing has happened yet")
     return 0
+
+
+def _reports(directory: str, instance: str | None, limit: int) -> tuple[Report, ...]:
+    """Of one side, newest first."""
+    with as_owner(directory), History(directory, read_only=True) as history:
+        return history.reports(instance=instance, limit=limit)
 
 
 def _print(report: Report, paint: Paint) -> None:

@@ -9,9 +9,11 @@ from postkeel.cli.opening import instances, open_configuration
 from postkeel.cli.render import print_json
 from postkeel.core.errors import PostkeelError
 from postkeel.shell.correction import RELOAD_SECONDS
+from postkeel.shell.dpkg_lock import held_by
 from postkeel.shell.holds import Holds
+from postkeel.shell.master_process import is_running
 from postkeel.shell.originals import Restored, restore
-from postkeel.shell.postfix_facts import is_running, queue_directory
+from postkeel.shell.postfix_facts import queue_directory
 from postkeel.shell.reload import reload
 from postkeel.shell.staging import postconf_accepts
 
@@ -20,6 +22,9 @@ REASON = "restored to the original files"
 
 def main(arguments: Namespace) -> int:
     configuration, _ = open_configuration(arguments)
+    holder = held_by()
+    if holder is not None:
+        raise PostkeelError(f"packages are being installed ({holder}): restore when that is done")
     state = configuration.state_directory
     done = [_restore(directory, state) for directory in instances(arguments)]
     if arguments.format == "json":

@@ -10,17 +10,21 @@ from argparse import Namespace
 from postkeel.cli.enforce import print_report
 from postkeel.cli.opening import instances, open_all
 from postkeel.cli.render import Paint
-from postkeel.contract import Report
-from postkeel.shell.agent import Agent, Guarding
+from postkeel.contract import Report, Side
+from postkeel.shell.agent import Agent
 from postkeel.shell.notify import Notifier
+from postkeel.shell.office import Guarding
 
 
 def main(arguments: Namespace) -> int:
     gc.enable()
     paint = Paint(arguments)
+    side = Side(arguments.side) if arguments.side else None
 
     def load() -> Guarding:
         opened = open_all(arguments)
+        if side is Side.ROOT:
+            opened.registry.leave(Side.MONITOR)
         return Guarding(
             configuration=opened.configuration,
             registry=opened.registry,
@@ -31,5 +35,5 @@ def main(arguments: Namespace) -> int:
         if sys.stdout.isatty():
             print_report(report, paint)
 
-    Agent(load, say, Notifier(os.environ)).run()
+    Agent(load, say, Notifier(os.environ), side).run()
     return 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from postkeel.cli.opening import instances, open_configuration
 from postkeel.cli.render import Paint, print_json
 from postkeel.core.configuration import Configuration
+from postkeel.core.frozen import frozen
 from postkeel.core.model import Hold
 from postkeel.core.text import one_line
 from postkeel.shell.holds import Holds
@@ -18,33 +20,78 @@ from postkeel.shell.status_file import InstanceStatus, read_status
 _MOST_ALARMS = 20
 
 
+@frozen
+class _Row:
+    """One instance: the processes of the two sides, what they say, and its hold."""
+
+    directory: str
+    pid: int | None
+    monitor: int | None
+    status: InstanceStatus | None
+    hold: Hold | None
+
+
 def main(arguments: Namespace) -> int:
     configuration, _ = open_configuration(arguments)
-    agent = read_status(configuration.runtime_directory)
-    known = {one.config_directory: one for one in agent.instances} if agent else {}
+    monitor = _monitor(configuration)
+    known = _known(configuration, monitor)
     holds = Holds(configuration.state_directory)
     now = datetime.now(UTC)
     rows = [
-        (directory, guarded_by(directory), known.get(directory), holds.current(directory, now))
+        _Row(
+            directory=directory,
+            pid=guarded_by(directory),
+            monitor=monitor,
+            status=known.get(directory),
+            hold=holds.current(directory, now),
+        )
         for directory in instances(arguments)
     ]
     if arguments.format == "json":
-        print_json(instances=[_data(*row) for row in rows])
+        print_json(instances=[_data(one) for one in rows])
     else:
         paint = Paint(arguments)
         for row in rows:
-            _print(configuration, paint, *row)
-    return 0 if all(pid for _, pid, _, _ in rows) else 2
+            _print(configuration, paint, row)
+    return 0 if all(one.pid and one.monitor for one in rows) else 2
 
 
-def _data(
-    directory: str, pid: int | None, status: InstanceStatus | None, hold: Hold | None
-) -> dict[str, object]:
+def _monitor(configuration: Configuration) -> int | None:
+    """The process that follows the log: the agent itself, or one of the monitor's user."""
+    directory = configuration.monitor_state_directory
+    try:
+        owner = os.stat(directory).st_uid
+    except OSError:
+        return None
+    return guarded_by(directory, owner=owner)
+
+
+def _known(configuration: Configuration, monitor: int | None) -> dict[str, InstanceStatus]:
+    """What the correcting side says of each instance, with what the other one adds."""
+    agent = read_status(configuration.runtime_directory)
+    known = {one.config_directory: one for one in agent.instances} if agent else {}
+    if monitor is None or (agent and agent.pid == monitor):
+        return known
+    listening = read_status(configuration.monitor_runtime_directory)
+    for one in listening.instances if listening else ():
+        if one.config_directory in known:
+            known[one.config_directory] = replace(
+                known[one.config_directory],
+                followed=one.followed,
+                alarms=one.alarms,
+                problems=(*known[one.config_directory].problems, *one.problems),
+            )
+    return known
+
+
+def _data(row: _Row) -> dict[str, object]:
+    hold = row.hold
     return {
-        "config_directory": directory,
-        "guarded": pid is not None,
-        "pid": pid,
-        "last": asdict(status) if status and pid else None,
+        "config_directory": row.directory,
+        "guarded": row.pid is not None,
+        "pid": row.pid,
+        "monitor": row.monitor,
+        "last": asdict(row.status) if row.status and row.pid else None,
         "hold": None
         if hold is None
         else {
@@ -55,28 +102,30 @@ def _data(
     }
 
 
-def _print(
-    configuration: Configuration,
-    paint: Paint,
-    directory: str,
-    pid: int | None,
-    status: InstanceStatus | None,
-    hold: Hold | None,
-) -> None:
-    settings = configuration.settings(directory)
-    guard = paint("good", f"guarded by process {pid}") if pid else paint("error", "not guarded")
-    print(f"{directory}: {guard}, mode {settings.mode.value}, profile {settings.profile}")
-    if hold:
-        until = f"{hold.until:%Y-%m-%d %H:%M:%S} UTC" if hold.until else "released"
-        print(f"  held until {until}: {one_line(hold.reason)}")
-    if pid is None or status is None:
-        return
+def _print(configuration: Configuration, paint: Paint, row: _Row) -> None:
+    settings = configuration.settings(row.directory)
+    guard = (
+        paint("good", f"guarded by process {row.pid}") if row.pid else paint("error", "not guarded")
+    )
+    print(f"{row.directory}: {guard}, mode {settings.mode.value}, profile {settings.profile}")
+    if row.hold:
+        until = f"{row.hold.until:%Y-%m-%d %H:%M:%S} UTC" if row.hold.until else "released"
+        print(f"  held until {until}: {one_line(row.hold.reason)}")
+    if row.pid and row.status:
+        _print_status(paint, row.status)
+    if row.monitor is None:
+        print(f"  {paint('error', 'the mail log is not followed')}: no monitor runs")
+    elif row.monitor != row.pid:
+        print(f"  the mail log is followed by process {row.monitor}")
+
+
+def _print_status(paint: Paint, status: InstanceStatus) -> None:
     print(
-        f"  last round: {status.outcome}, {status.findings} findings,"
-        f" {status.time} ({status.event})"
+        f"  last round: {one_line(status.outcome)}, {status.findings} findings,"
+        f" {one_line(status.time)} ({one_line(status.event)})"
     )
     for name, due in status.timers.items():
-        print(f"  next {name}: {due}")
+        print(f"  next {one_line(name)}: {one_line(due)}")
     for line in status.followed:
         print(f"  {one_line(line)}")
     for alarm in status.alarms[:_MOST_ALARMS]:

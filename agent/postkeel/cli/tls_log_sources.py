@@ -112,6 +112,7 @@ def of_history(arguments: Namespace) -> Source:
     from postkeel.cli.opening import open_configuration
     from postkeel.maillog.stored import from_rows
     from postkeel.maillog.tables import TABLES
+    from postkeel.shell.owner import as_owner
     from postkeel.shell.records import RecordStore
 
     configuration, _ = open_configuration(arguments)
@@ -120,7 +121,8 @@ def of_history(arguments: Namespace) -> Source:
     days = arguments.days or DAYS_OF_HISTORY
     begin = days_before(datetime.now(UTC), days)
     tables = {one.name: one for one in TABLES}
-    with RecordStore(configuration.state_directory, read_only=True) as store:
+    directory = configuration.monitor_state_directory
+    with as_owner(directory), RecordStore(directory, read_only=True) as store:
         statistics = from_rows(
             lambda name: store.rows(PLUGIN, tables[name], instance=instance, since_hour=begin)
         )

@@ -48,6 +48,20 @@ class Configuration:
     waivers: tuple[Waiver, ...] = ()
     documents: tuple[Document, ...] = ()
 
+    @property
+    def monitor_state_directory(self) -> str:
+        """Where the side "monitor" keeps what is its own; it belongs to that side's user."""
+        return f"{self.state_directory}/monitor"
+
+    @property
+    def monitor_runtime_directory(self) -> str:
+        return f"{self.runtime_directory}/monitor"
+
+    @property
+    def channel(self) -> str:
+        """The socket by which the side "monitor" asks for a check."""
+        return f"{self.runtime_directory}/ask/socket"
+
     def settings(self, instance: str) -> Settings:
         own = self.instances.get(instance, {})
         return Settings(

@@ -64,6 +64,7 @@ class EventKind(str, Enum):
     PATHS_CHANGED = "paths changed"
     TIMER = "timer due"
     LOG_LINES = "mail log lines"
+    PACKAGES = "packages changed"
     REQUESTED = "requested"
 
 
@@ -276,12 +277,57 @@ class Judged:
 
 
 @frozen
+class PackageChange:
+    """A package that came, went, or has another version; None is "not installed".
+
+    Equal versions: it was installed again, or changed and changed back.
+    """
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@frozen
+class DefaultChange:
+    """A value that Postfix itself has for a parameter is another one than before.
+
+    None is a Postfix that does not know the parameter.
+    """
+
+    parameter: str
+    before: str | None
+    after: str | None
+
+
+@frozen
+class Upgrade:
+    """What changed under the configuration since the last report that told of it.
+
+    `time`, `command` (apt's, shortened) and `requester` are those of the first package, as
+    far as dpkg's and apt's logs tell. `warnings` are those of postconf that are new.
+    """
+
+    packages: tuple[PackageChange, ...] = ()
+    defaults: tuple[DefaultChange, ...] = ()
+    warnings: tuple[str, ...] = ()
+    time: datetime | None = None
+    command: str = ""
+    requester: str = ""
+
+    @property
+    def found(self) -> bool:
+        """False: it was asked, and nothing changed."""
+        return bool(self.packages or self.defaults)
+
+
+@frozen
 class Report:
     """The record of one round. `seconds` is the time it took, by a steady clock.
 
     `problems` are facts that could not be had and plugins that failed; `proof`
     is what was observed after a correction, one sentence a service, or which alarms
-    are over.
+    are over. `upgrade` is None where nobody asked, or nothing to compare with was kept.
     """
 
     instance: str
@@ -294,3 +340,4 @@ class Report:
     problems: tuple[str, ...] = ()
     proof: tuple[str, ...] = ()
     diff: str = ""
+    upgrade: Upgrade | None = None

@@ -8,12 +8,14 @@ from typing import assert_never
 
 from postkeel.core.model import (
     Change,
+    DefaultChange,
     Depth,
     Event,
     EventKind,
     Finding,
     Judged,
     Outcome,
+    PackageChange,
     Plan,
     PlannedChange,
     RemoveOverride,
@@ -22,6 +24,7 @@ from postkeel.core.model import (
     SetOverride,
     SetParameter,
     Severity,
+    Upgrade,
 )
 
 Data = dict[str, object]
@@ -31,6 +34,7 @@ def says_something(report: Report) -> bool:
     """Whether the report is worth keeping: a timer that found all as wanted is not."""
     asked = report.event.kind in (EventKind.STARTED, EventKind.REQUESTED)
     told = bool(report.plan.changes or report.problems or report.proof)
+    told = told or (report.upgrade is not None and report.upgrade.found)
     return asked or told or report.outcome is not Outcome.CLEAN
 
 
@@ -50,6 +54,7 @@ def report_to_data(report: Report) -> Data:
         "problems": list(report.problems),
         "proof": list(report.proof),
         "diff": report.diff,
+        "upgrade": None if report.upgrade is None else _upgrade_data(report.upgrade),
     }
 
 
@@ -67,6 +72,22 @@ def _event_data(event: Event) -> Data:
         "instance": event.instance,
         "time": event.time.isoformat(),
         "detail": list(event.detail),
+    }
+
+
+def _upgrade_data(upgrade: Upgrade) -> Data:
+    return {
+        "packages": [
+            {"name": one.name, "before": one.before, "after": one.after} for one in upgrade.packages
+        ],
+        "defaults": [
+            {"parameter": one.parameter, "before": one.before, "after": one.after}
+            for one in upgrade.defaults
+        ],
+        "warnings": list(upgrade.warnings),
+        "time": upgrade.time.isoformat() if upgrade.time else None,
+        "command": upgrade.command,
+        "requester": upgrade.requester,
     }
 
 
@@ -113,6 +134,7 @@ def _report(data: Mapping[str, object]) -> Report:
     if not isinstance(seconds, int | float):
         raise TypeError("seconds")
     planned = [_table(one) for one in _list(data["plan"])]
+    upgrade = data.get("upgrade")  # not in older reports
     return Report(
         instance=_text(data["instance"]),
         event=_event(_table(data["event"])),
@@ -129,7 +151,28 @@ def _report(data: Mapping[str, object]) -> Report:
         problems=_texts(data["problems"]),
         proof=_texts(data["proof"]),
         diff=_text(data["diff"]),
+        upgrade=None if upgrade is None else _upgrade(_table(upgrade)),
     )
+
+
+def _upgrade(data: Mapping[str, object]) -> Upgrade:
+    packages = [_table(one) for one in _list(data["packages"])]
+    defaults = [_table(one) for one in _list(data["defaults"])]
+    time = _perhaps(data["time"])
+    return Upgrade(
+        packages=tuple(PackageChange(name=_text(one["name"]), **_both(one)) for one in packages),
+        defaults=tuple(
+            DefaultChange(parameter=_text(one["parameter"]), **_both(one)) for one in defaults
+        ),
+        warnings=_texts(data["warnings"]),
+        time=None if time is None else datetime.fromisoformat(time),
+        command=_text(data["command"]),
+        requester=_text(data["requester"]),
+    )
+
+
+def _both(data: Mapping[str, object]) -> dict[str, str | None]:
+    return {"before": _perhaps(data["before"]), "after": _perhaps(data["after"])}
 
 
 def _event(data: Mapping[str, object]) -> Event:
@@ -142,12 +185,11 @@ def _event(data: Mapping[str, object]) -> Event:
 
 
 def _judged(data: Mapping[str, object]) -> Judged:
-    service = data["service"]
     finding = Finding(
         rule=_text(data["rule"]),
         severity=Severity(data["severity"]),
         depth=Depth(data["depth"]),
-        service=None if service is None else _text(service),
+        service=_perhaps(data["service"]),
         parameter=_text(data["parameter"]),
         where=_text(data["where"]),
         effective=_text(data["effective"]),
@@ -190,6 +232,10 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
     return value
+
+
+def _perhaps(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ _ACCESS_LIST = "system.posix_acl_access"
 _NOT_COPIED = {"security.ima", "security.evm", "security.capability"}
 _HINTS = {
     errno.EROFS: " (a link to elsewhere? then the service needs ReadWritePaths= for it)",
-    errno.EPERM: " (immutable? see lsattr; or its owner is not ours to give)",
+    errno.EPERM: " (immutable? see lsattr)",
+    errno.EACCES: " (the service has no power over what is not root's own)",
 }
 
 
@@ -118,17 +119,34 @@ def _read_all(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
+def give_owner(file: ConfigFile, descriptor: int) -> None:
+    """Give the open file the owner and group of this one, which may need a privilege.
+
+    Errors: PostfixError where that is not ours to do, as in a sandbox without
+    CAP_CHOWN, or in one that knows no other users and shows them all as nobody.
+    """
+    made, wanted = os.fstat(descriptor), file.status
+    if (made.st_uid, made.st_gid) == (wanted.st_uid, wanted.st_gid):
+        return
+    try:
+        os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
+    except OSError as error:
+        raise PostfixError(
+            f"{file.path}: not changed, for its owner or group cannot be kept: the service may not "
+            f"give files away ({error.strerror}); run: chown root:root {file.path}, "
+            "or see README.Debian for a service that may"
+        ) from error
+
+
 def stage(file: ConfigFile, content: bytes, descriptor: int) -> None:
     """Make the open, empty, private file the successor of this one, down to the disk.
 
-    Errors: OSError, as when the disk is full or an owner may not be given.
+    Its owner has been given to it: see `give_owner`.
+    Errors: OSError, as when the disk is full.
     """
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-    made = os.fstat(descriptor)
-    if (made.st_uid, made.st_gid) != (file.status.st_uid, file.status.st_gid):
-        os.fchown(descriptor, file.status.st_uid, file.status.st_gid)
     _give_attributes(descriptor, file.attributes)
     os.fchmod(descriptor, stat.S_IMODE(file.status.st_mode))
     cool(descriptor)

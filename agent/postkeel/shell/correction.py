@@ -121,9 +121,8 @@ class Writing:
                 f"{self.round.directory}/main.cf: empty, so perhaps half-written; not corrected"
             )
         instance = self.seen.instance(self.round.directory)
-        if instance is None or (instance.main_cf, instance.master_cf) != (
-            texts.main_cf,
-            texts.master_cf,
-        ):
+        seen = None if instance is None else (instance.main_cf, instance.master_cf)
+        # dpkg may have begun since: what is held then leaves nothing to write.
+        if seen != (texts.main_cf, texts.master_cf) or self.round.hold():
             self.seen = self.round.look()
         return edit(texts, (one.change for one in self.seen.decision.plan.changes))

@@ -35,6 +35,10 @@ class DamagedError(PostkeelError):
     """The file is no database, or a broken one."""
 
 
+class _HalfBegunError(PostkeelError):
+    """A writer was killed before the file had its write-ahead log; another one will mend it."""
+
+
 class Database:
     """Opened at first use; `read_only` neither makes nor changes anything.
 
@@ -77,7 +81,12 @@ class Database:
         if self._connection is None and _is_missing(self.path):
             return nothing
         # A writer that is about to begin the file, or was killed then, left it empty.
-        return self._guarded(lambda connection: act(connection) if _begun(connection) else nothing)
+        try:
+            return self._guarded(
+                lambda connection: act(connection) if _begun(connection) else nothing
+            )
+        except _HalfBegunError:
+            return nothing
 
     def _guarded(self, act: Callable[[sqlite3.Connection], T]) -> T:
         """Act on the connection; whatever fails closes it, so that the next call starts anew."""
@@ -89,10 +98,12 @@ class Database:
             return act(self._connection)
         except (sqlite3.Error, OSError, ValueError) as error:
             self.close()
-            code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+            code = getattr(error, "sqlite_errorcode", None) or 0
             text = f"{self.path}: {getattr(error, 'strerror', None) or error}"
-            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise DamagedError(text) from error
+            if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise _HalfBegunError(text) from error
             raise PostkeelError(text) from error
 
     def _open(self) -> sqlite3.Connection:

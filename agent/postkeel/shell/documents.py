@@ -14,6 +14,7 @@ from postkeel.core.profile import Profile, resolve_profile
 from postkeel.postfix.comparisons import COMPARISONS
 
 DEFAULT_FILE = "/etc/postkeel/postkeel.toml"
+DEBIAN_DIRECTORY = "/usr/share/postkeel"
 _LARGEST = 1 << 20
 
 
@@ -67,12 +68,13 @@ def toml_files(directory: str) -> list[str]:
 
 
 def shipped_directory() -> str:
-    """Where postkeel's own data is: inside the package, or conf/ of a source tree."""
+    """Where postkeel's own data is: in a wheel, in a source tree, or where Debian has it."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    inside = os.path.join(package, "conf")
-    if os.path.isdir(inside):
-        return inside
-    return os.path.join(os.path.dirname(os.path.dirname(package)), "conf")
+    beside = os.path.dirname(os.path.dirname(package))
+    for one in (os.path.join(package, "conf"), os.path.join(beside, "conf")):
+        if os.path.isdir(os.path.join(one, "profiles")):
+            return one
+    return DEBIAN_DIRECTORY
 
 
 def profile_files(configuration_file: str | None) -> dict[str, str]:

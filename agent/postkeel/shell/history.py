@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ CREATE INDEX reports_by_instance ON reports (instance, time);
 CREATE INDEX reports_by_time ON reports (time);
 CREATE TABLE corrections (id INTEGER PRIMARY KEY, instance TEXT, subject TEXT, time TEXT);
 CREATE INDEX corrections_by_instance ON corrections (instance, time);
+CREATE TABLE undelivered (id INTEGER PRIMARY KEY, reporters TEXT, report TEXT);
 """
 _PRUNE_EVERY = 100  # reports: old ones are looked for this often
 
@@ -79,6 +80,18 @@ class History(Database):
         """Start counting anew, after a contest; how many corrections were forgotten."""
         return self._read(lambda connection: _forget(connection, instance), 0)
 
+    def begin_delivery(self, report: Report, reporters: Iterable[str]) -> int:
+        """Keep the report until these reporters have it; its number for `settle_delivery`."""
+        return self._guarded(lambda connection: _begin_delivery(connection, report, reporters))
+
+    def settle_delivery(self, number: int, left: Iterable[str]) -> None:
+        """Keep the report for those only that are left, or not at all."""
+        self._guarded(lambda connection: _settle_delivery(connection, number, left))
+
+    def undelivered(self) -> tuple[tuple[int, Report, tuple[str, ...]], ...]:
+        """Number, report and reporters of what is not settled, oldest first."""
+        return self._read(_undelivered, ())
+
 
 def _insert(connection: sqlite3.Connection, report: Report) -> None:
     with transaction(connection):
@@ -90,8 +103,6 @@ def _insert(connection: sqlite3.Connection, report: Report) -> None:
 def _insert_report(connection: sqlite3.Connection, report: Report) -> int:
     import json
 
-    if len(report.diff) > DIFF_LIMIT:
-        report = replace(report, diff=report.diff[:DIFF_LIMIT] + "\n[the rest is not kept]\n")
     row = (
         stored(report.instance),
         _stamp(report.event.time),
@@ -100,7 +111,7 @@ def _insert_report(connection: sqlite3.Connection, report: Report) -> int:
         report.outcome.value,
         stored(report.cause),
         report.seconds,
-        json.dumps(report_to_data(report)),
+        json.dumps(report_to_data(_shortened(report))),
     )
     cursor = connection.execute("INSERT INTO reports VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return cursor.lastrowid or 0
@@ -174,6 +185,44 @@ def _count(connection: sqlite3.Connection, instance: str, since: datetime) -> Ma
 def _forget(connection: sqlite3.Connection, instance: str) -> int:
     cursor = connection.execute("DELETE FROM corrections WHERE instance = ?", (stored(instance),))
     return cursor.rowcount
+
+
+def _begin_delivery(
+    connection: sqlite3.Connection, report: Report, reporters: Iterable[str]
+) -> int:
+    import json
+
+    row = (json.dumps(list(reporters)), json.dumps(report_to_data(_shortened(report))))
+    cursor = connection.execute("INSERT INTO undelivered VALUES (NULL, ?, ?)", row)
+    return cursor.lastrowid or 0
+
+
+def _settle_delivery(connection: sqlite3.Connection, number: int, left: Iterable[str]) -> None:
+    import json
+
+    names = json.dumps(list(left))
+    if names == "[]":
+        connection.execute("DELETE FROM undelivered WHERE id = ?", (number,))
+    else:
+        connection.execute("UPDATE undelivered SET reporters = ? WHERE id = ?", (names, number))
+
+
+def _undelivered(
+    connection: sqlite3.Connection,
+) -> tuple[tuple[int, Report, tuple[str, ...]], ...]:
+    import json
+
+    rows = connection.execute("SELECT id, report, reporters FROM undelivered ORDER BY id")
+    return tuple(
+        (number, data_to_report(json.loads(report)), tuple(json.loads(reporters)))
+        for number, report, reporters in rows
+    )
+
+
+def _shortened(report: Report) -> Report:
+    if len(report.diff) <= DIFF_LIMIT:
+        return report
+    return replace(report, diff=report.diff[:DIFF_LIMIT] + "\n[the rest is not kept]\n")
 
 
 def _stamp(moment: datetime) -> str:

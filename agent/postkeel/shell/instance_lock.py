@@ -78,9 +78,12 @@ class InstanceLock:
         raise PostkeelError(f"{self.directory}: {who} guards this instance already")
 
 
-def guarded_by(directory: str) -> int | None:
-    """The process that guards this instance, or None; /proc/locks tells, which disturbs nobody."""
-    users = (0, os.geteuid())
+def guarded_by(directory: str, *, owner: int = 0) -> int | None:
+    """The process that guards this instance, or None; /proc/locks tells, which disturbs nobody.
+
+    owner: whose agents count, beside those of root and of this process's user.
+    """
+    users = (0, os.geteuid(), owner)
     return next((one.pid for one in _holders(directory) if one.user in users), None)
 
 

@@ -18,7 +18,7 @@ from postkeel.core.configuration import Configuration
 from postkeel.core.decide import Decision, Policy, Subject, contested, decide
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
-from postkeel.core.model import Hold, Judged, Plan
+from postkeel.core.model import Hold, Judged, Plan, Upgrade
 from postkeel.postfix.editing import Texts
 from postkeel.postfix.instance import Instance
 from postkeel.registry import Registry
@@ -37,6 +37,8 @@ class Memory(Protocol):
     def keep(self, instance: str) -> Keep: ...
 
     def check(self, instance: str) -> Callable[[Texts], None]: ...
+
+    def upgrade(self, directory: str, instance: Instance | None) -> Upgrade | None: ...
 
     def record(self, report: Report) -> None: ...
 
@@ -122,7 +124,7 @@ class Looking:
             mode=settings.mode,
             today=self.event.time.date(),
             waivers=self.configuration.waivers,
-            hold=self.memory.hold(self.directory, self.event.time) if self.memory else None,
+            hold=self.hold(),
         )
         decision = decide(findings, policy)
         if not decision.drifts or self.memory is None:
@@ -136,3 +138,7 @@ class Looking:
             counts = {}
         fought = contested(counts, contest.corrections)
         return decide(findings, replace(policy, contested=fought)) if fought else decision
+
+    def hold(self) -> Hold | None:
+        """Who asked not to be overruled, at this moment."""
+        return self.memory.hold(self.directory, self.event.time) if self.memory else None

@@ -24,7 +24,7 @@ class Monitoring:
         self._configuration = configuration
         self._registry = registry
         self._watch = watch
-        self._store = RecordStore(configuration.state_directory)
+        self._store = RecordStore(configuration.monitor_state_directory)
         self._monitors: dict[str, list[Monitor]] = {}
 
     def learn(self, directory: str, facts: Facts) -> None:

@@ -18,6 +18,7 @@ from postkeel.postfix.roles import role_of
 from postkeel.shell.built_in import DEADLINE, DefaultsCache, assignments
 from postkeel.shell.command import find_program, start
 from postkeel.shell.config_file import LARGEST, cool, is_hot
+from postkeel.shell.master_process import is_running
 
 OLDEST = (3, 4)
 _WARNING = "postconf: warning: "  # after the directory by which it was started
@@ -224,19 +225,6 @@ def queue_directory(config_directory: str) -> str:
     if answer.status != 0:
         raise PostfixError(f"{config_directory}: {one_line(answer.stderr.strip(), 400)}")
     return answer.stdout.strip()
-
-
-def is_running(queue_directory: str) -> bool:
-    """Whether this instance's master runs: its pid file names a live process called master."""
-    try:
-        with open(os.path.join(queue_directory, "pid", "master.pid"), "rb") as file:
-            pid = int(file.read(32).split(b"\0")[0])
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            name, _, rest = file.read(256).partition(b"(")[2].rpartition(b")")
-            # A zombie has ended; nobody has asked for its exit status yet.
-            return name == b"master" and not rest.startswith(b" Z")
-    except (OSError, ValueError):
-        return False
 
 
 def discover_instances() -> tuple[str, ...]:

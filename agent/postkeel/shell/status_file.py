@@ -10,9 +10,12 @@ from typing import cast
 
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
+from postkeel.shell.owner import as_owner
 from postkeel.shell.whole_file import read_whole, write_whole
 
 _VERSION = 1
+_LIMIT = 4_194_304
+"""Octets: the monitor's may be written by who has taken it over."""
 
 
 @frozen
@@ -66,7 +69,8 @@ def read_status(runtime_directory: str) -> AgentStatus | None:
     whether one runs. PostkeelError when it is unreadable or another version's.
     """
     path = status_path(runtime_directory)
-    content = read_whole(path)
+    with as_owner(runtime_directory):
+        content = read_whole(path, limit=_LIMIT)
     if content is None:
         return None
     import json
@@ -96,7 +100,18 @@ def _status(data: dict[str, object]) -> AgentStatus:
 
 
 def _instance(data: dict[str, object]) -> InstanceStatus:
-    known = {one.name: data[one.name] for one in fields(InstanceStatus)}
-    for name in ("watched", "followed", "alarms", "problems"):
-        known[name] = tuple(cast("list[str]", known[name]))
-    return InstanceStatus(**known)  # type: ignore[arg-type]
+    """Every value of its type, whoever wrote the file."""
+    known = {one.name: str(data[one.name]) for one in fields(InstanceStatus)}
+    lists = {
+        name: tuple(str(one) for one in cast("list[object]", data[name]))
+        for name in ("watched", "followed", "alarms", "problems")
+    }
+    timers = cast("dict[str, object]", data["timers"])
+    return InstanceStatus(
+        **known
+        | lists
+        | {
+            "findings": int(cast("int", data["findings"])),
+            "timers": {str(name): str(due) for name, due in timers.items()},
+        }  # type: ignore[arg-type]
+    )

@@ -41,11 +41,16 @@ def write_whole(path: str, content: bytes, *, mode: int, durable: bool) -> None:
         raise PostkeelError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def read_whole(path: str) -> bytes | None:
-    """The file's content; None when there is no such file. PostkeelError for any other failure."""
+def read_whole(path: str, *, limit: int = -1) -> bytes | None:
+    """The file's content, or its first `limit` bytes; None when there is no such file.
+
+    Errors: PostkeelError for any other failure.
+    """
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        # Who has put a pipe there must not make us wait for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            return file.read(limit)
     except FileNotFoundError:
         return None
     except OSError as error:

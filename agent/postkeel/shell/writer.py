@@ -19,6 +19,7 @@ from postkeel.postfix.editing import Texts
 from postkeel.shell.config_file import (
     ConfigFile,
     explained,
+    give_owner,
     read,
     real_path,
     stage,
@@ -183,6 +184,8 @@ def _attempt(
     )
     if changed:
         check(after)
+        for name in changed:  # before `keep`, which would take a masked owner for the true one
+            give_owner(files[name], locks[name].descriptor)
         keep({name: files[name] for name in changed})
         _replace(written, files, locks)
     return written

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -196,7 +197,55 @@ def test_an_owner_that_is_not_ours_to_give(stranger, append):
     stranger.chmod(0o777)
     os.seteuid(65534)
     old = contents(stranger)
-    with pytest.raises(PostfixError, match=r"Operation not permitted.*not ours to give"):
-        write(str(stranger), append("a = 1\n"), check=accept)
+    kept = []
+    with pytest.raises(PostfixError, match=r"owner or group cannot be kept.*run: chown root:root"):
+        write(str(stranger), append("a = 1\n"), check=accept, keep=kept.append)
     assert contents(stranger) == old
     assert (stranger / "main.cf").stat().st_uid == 0
+    assert not kept
+
+
+AS_NOBODY_ELSE = """\
+import sys
+from dataclasses import replace
+from postkeel.core.errors import PostfixError
+from postkeel.shell.writer import accept, write
+
+def revise(texts):
+    return replace(texts, main_cf=texts.main_cf + "a = 1\\n")
+
+try:
+    write(sys.argv[1], revise, check=accept, keep=lambda files: print("kept"))
+except PostfixError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "refused"), [(0, 0, False), (0, 7, True), (7, 0, True), (0, 65534, True)]
+)
+def test_who_is_masked_in_a_user_namespace_keeps_the_file(instance, owner, group, refused):
+    main_cf = instance / "main.cf"
+    if os.geteuid() != 0:
+        pytest.skip("giving a file away needs root")
+    os.chown(main_cf, owner, group)
+    old = contents(instance)
+    alone = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", AS_NOBODY_ELSE, str(instance)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if refused:
+        assert "main.cf: not changed, for its owner or group cannot be kept" in done.stdout
+        assert "kept\n" not in done.stdout
+        assert contents(instance) == old
+    else:
+        assert done.stdout == "kept\n"
+        assert contents(instance) != old
+    status = main_cf.stat()
+    assert (status.st_uid, status.st_gid) == (owner, group)

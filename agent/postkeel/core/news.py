@@ -1,0 +1,34 @@
+"""What of a report is news, beside the one before it."""
+
+from __future__ import annotations
+
+from postkeel.core.model import Judged, Outcome, Report
+
+
+def differs(report: Report, last: Report | None) -> bool:
+    """Whether it says another thing than the last one, or, without one, anything at all."""
+    before = (Outcome.CLEAN, frozenset[object](), ()) if last is None else _gist(last)
+    upgraded = report.upgrade is not None and report.upgrade.found
+    return upgraded or _gist(report) != before
+
+
+def alarms(report: Report) -> list[Judged]:
+    """What a monitor found and nobody waived."""
+    return [one for one in report.judged if one.outcome is not Outcome.WAIVED]
+
+
+def over(report: Report, last: Report | None) -> tuple[str, ...]:
+    """A sentence for each alarm of the last report that does not stand any more."""
+    standing = {(one.finding.subject, one.finding.effective) for one in report.judged}
+    return tuple(
+        f"{one.finding.rule} is over: {one.finding.effective}"
+        for one in (alarms(last) if last else ())
+        if (one.finding.subject, one.finding.effective) not in standing
+    )
+
+
+def _gist(report: Report) -> tuple[object, ...]:
+    judged = frozenset(
+        (one.finding.subject, one.finding.effective, one.outcome) for one in report.judged
+    )
+    return (report.outcome, judged, report.problems)

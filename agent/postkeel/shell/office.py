@@ -1,0 +1,38 @@
+"""What the two sides of an agent share: the loop, what is loaded, and where reports go."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from postkeel.contract import Report
+from postkeel.core.configuration import Configuration
+from postkeel.core.frozen import frozen
+from postkeel.registry import Registry
+from postkeel.shell.loop import Loop
+from postkeel.shell.notify import Notifier
+
+
+@frozen
+class Guarding:
+    """What the agent works with until the next reload, built whole or not at all."""
+
+    configuration: Configuration
+    registry: Registry
+    instances: tuple[str, ...]
+
+
+class Office(Protocol):
+    """An agent, as its sides see it."""
+
+    loop: Loop
+    notifier: Notifier
+    guarding: Guarding
+
+    def deliver(self, report: Report) -> object:
+        """Hand the report to the reporters, now or as soon as they can take it."""
+
+    def refresh(self) -> object:
+        """Tell what is guarded and followed now, for `postkeel status` and systemd."""
+
+    def complain(self, error: Exception, before: str = "") -> object:
+        """Say on standard error what failed."""
