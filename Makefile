@@ -1,6 +1,6 @@
 # People and CI run the same targets. Packages that are missing are installed
 # with apt, as root or with sudo; packaging/needs.txt lists them with reasons.
-.PHONY: help run test check bench clean needs environments
+.PHONY: help run test check bench deb clean needs environments
 
 BENCH ?= short
 # A private Postfix needs root, for its ports and its loopback address.
@@ -11,6 +11,7 @@ help:
 	@echo "make test     every test, in tiers, with a summary"
 	@echo "make check    ruff, mypy and shellcheck only"
 	@echo "make bench    the figures (BENCH=short or full)"
+	@echo "make deb      the Debian package, into build/deb"
 	@echo "make clean    remove what the other targets made"
 
 run:
@@ -27,13 +28,17 @@ check: environments
 bench: environments
 	@$(AS_ROOT) .venv-debian/bin/python tests/bench/run.py $(BENCH)
 
+deb:
+	@bash packaging/install-needs.sh build package
+	@bash packaging/build-deb.sh
+
 # The environment with today's releases needs PyPI; without it its tiers say so.
 environments: needs
 	@bash tests/environment.sh debian .venv-debian
 	@bash tests/environment.sh today .venv || echo "no environment with today's releases"
 
 needs:
-	@bash packaging/install-needs.sh run build test tiers
+	@bash packaging/install-needs.sh run build test package tiers
 
 clean:
 	@rm -rf .venv .venv-debian build || sudo rm -rf .venv .venv-debian build

@@ -20,7 +20,7 @@ command -v mmdebstrap >/dev/null || cannot "needs mmdebstrap"
 unshare --mount --pid --net --fork true 2>/dev/null || cannot "namespaces are not allowed here"
 suite=trixie
 grep -q '^VERSION_CODENAME=trixie' /etc/os-release && suite=bookworm
-packages=$(awk '$1 ~ /^(run|build|test)$/ { print $2 }' "$top/packaging/needs.txt" | paste -sd,)
+packages=$(awk '$1 ~ /^(run|build|test|package)$/ { print $2 }' "$top/packaging/needs.txt" | paste -sd,)
 tree=$cache/$suite-$(echo "$packages" | cat - "$0" | sha256sum | cut -c1-12)
 
 make_tree() {
@@ -61,7 +61,7 @@ chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF
     PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis \
     bash -euc "cd /run/postkeel
         bash tests/environment.sh debian /tmp/environment
-        /tmp/environment/bin/python -m pytest -p no:cacheprovider -q \"\$@\"" bash "$@"
+        bash tests/steady.sh /tmp/environment/bin/python -m pytest -q \"\$@\"" bash "$@"
 status=$?
 exit $status'
 unshare --mount --pid --net --ipc --fork --kill-child \

@@ -6,7 +6,8 @@
 # today     the newest Python here with today's releases from PyPI
 # coverage  what the tier `today` went through (COVERAGE_FLOOR: per cent that core,
 #           postfix and plugins need, default 100)
-# other     Debian 13 on Debian 12, Debian 12 elsewhere
+# package   the Debian package: built twice, read, and run through lintian
+# other     Debian 13 on Debian 12, Debian 12 elsewhere; the package there too
 # system    both Debians booted: systemd, journald, rsyslog and Postfix as their units
 #
 # A tier that cannot run is skipped with its reason; with CI=true that is a
@@ -15,7 +16,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 tiers=("$@")
-[ $# -gt 0 ] || tiers=(check debian today coverage other system)
+[ $# -gt 0 ] || tiers=(check debian today coverage package other system)
 
 if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then
     # A private Postfix needs root. Without it those tests are skipped, with the reason.
@@ -26,6 +27,7 @@ build=$PWD/build
 export PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=$build/hypothesis
 export RUFF_CACHE_DIR=$build/ruff MYPY_CACHE_DIR=$build/mypy COVERAGE_FILE=$build/coverage
 skipped=77
+# steady.sh tries again, once, what fails, and names it.
 # Each run of pytest is given twenty minutes: a test that hangs must not eat CI's time.
 
 has_environment() {
@@ -42,21 +44,22 @@ check() {
         .venv/bin/mypy &&
         MYPYPATH=tests/bed .venv/bin/mypy --strict --config-file= tests/bed/*.py &&
         if command -v shellcheck >/dev/null; then
-            shellcheck .ci/run packaging/*.sh tests/*.sh
+            shellcheck .ci/run packaging/*.sh packaging/debian/postkeel.p{ostinst,rerm,ostrm} \
+                packaging/debian/tests/guards tests/*.sh
         fi
 }
 
 debian() {
     has_environment .venv-debian || return
     # The scanners judge the same Postfix in the tier today; once is enough.
-    timeout 1200 .venv-debian/bin/python -m pytest -p no:cacheprovider -q -m "not system" \
-        --ignore=tests/live/test_scanners.py
+    timeout 1200 bash tests/steady.sh .venv-debian/bin/python -m pytest -q -m "not system" \
+        --ignore=tests/live/test_scanners.py --ignore=tests/packaging
 }
 
 today() {
     has_environment .venv || return
-    timeout 1200 .venv/bin/python -m coverage run -m pytest -p no:cacheprovider -q \
-        -m "not system"
+    timeout 1200 bash tests/steady.sh .venv/bin/python -m coverage run --append -m pytest -q \
+        -m "not system" --ignore=tests/packaging
 }
 
 coverage() {
@@ -67,6 +70,11 @@ coverage() {
     .venv/bin/python -m coverage report
     .venv/bin/python -m coverage report --fail-under="${COVERAGE_FLOOR:-100}" --format=total \
         --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/maillog/*,plugins/*'
+}
+
+package() {
+    has_environment .venv-debian || return
+    timeout 600 bash tests/steady.sh .venv-debian/bin/python -m pytest -q tests/packaging
 }
 
 other() {

@@ -232,7 +232,7 @@ def test_the_readme_names_every_option_of_the_monitor_and_where_things_are_kept(
     assert undocumented(MONITORED, OPTIONS) == []
     assert f"`kept_days`, {OPTIONS['kept_days'].default} days by default" in MONITORED
     assert f"{KEPT_FOR.days} days, {KEPT_REPORTS:,} reports at most" in MONITORED
-    place = f"in `{Configuration().state_directory}`"
+    place = f"in `{Configuration().monitor_state_directory}`"
     kept = {name for row in rows(MONITORED, place) for name in quoted(row[0])}
     assert kept == {"records.sqlite3", "history.sqlite3", "secret"}
     values = re.findall(r'"(\w+)"', OPTIONS["peers"].help)

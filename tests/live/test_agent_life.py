@@ -2,8 +2,11 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -156,3 +159,46 @@ def test_idle_is_asleep(hardened, agent):
     before = switches(agent.agent.pid)
     time.sleep(3)
     assert switches(agent.agent.pid) == before
+
+
+def test_a_python_that_was_replaced_is_left_for_the_new_one(guard, tmp_path):
+    """As after an upgrade of Debian, when what is not imported yet is another Python's."""
+    one = guard(start=False)
+    python = tmp_path / "python"
+    python.symlink_to(os.path.realpath(sys.executable))
+    path = os.pathsep.join(filter(None, sys.path))
+    words = [str(python), "-m", "postkeel", *one.command("run")[1:]]
+    environment = os.environ | {"PYTHONPATH": path}
+    with one.errors.open("ab") as errors:
+        one.agent = subprocess.Popen(words, env=environment, stderr=errors)
+    one.report()
+    until(status_file(one).exists)
+    packages = one.directory / "run/packages"
+    packages.touch()
+    until(lambda: "packages changed" in status_file(one).read_text())
+    assert one.errors.read_text() == ""
+    python.unlink()
+    shutil.copy(os.path.realpath(sys.executable), python)
+    packages.touch()
+    assert one.agent.wait(15) == 1
+    assert one.errors.read_text().startswith("postkeel: Python was replaced: a new process ")
+
+
+def test_a_directory_that_was_replaced_is_left_for_a_new_process_of_the_unit(hardened, guard):
+    """The mount namespace of a unit lets it write to the old one only."""
+    one = guard(start=False)
+    path = str(one.directory / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unit:
+        unit.bind(path)
+        one.start(NOTIFY_SOCKET=path)
+        one.report()
+        until(status_file(one).exists)
+        directory = hardened.postfix.main_cf.parent
+        directory.rename(f"{directory}.old")
+        shutil.copytree(f"{directory}.old", directory)
+        try:
+            assert one.agent.wait(15) == 1
+        finally:
+            shutil.rmtree(f"{directory}.old")
+    said = f"postkeel: {directory} was replaced: a new process has to go on with it\n"
+    assert one.errors.read_text().endswith(said)

@@ -110,6 +110,9 @@ def test_a_stranger_cannot_keep_the_agent_from_its_work(tmp_path, start):
     stranger = start(STRANGER, str(tmp_path))
     with InstanceLock(str(tmp_path)) as lock:
         assert f"process {stranger.pid} of user 65534" in lock.stranger
+        assert guarded_by(str(tmp_path)) is None
+        assert guarded_by(str(tmp_path), claimed=os.getpid()) == os.getpid()
+    assert guarded_by(str(tmp_path), claimed=os.getpid()) is None
     assert guarded_by(str(tmp_path)) is None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 
 from postkeel.cli.opening import open_configuration
 from postkeel.cli.render import Paint, print_json
 from postkeel.contract import Depth, Finding, Outcome, Report
+from postkeel.core.errors import PostkeelError
 from postkeel.core.report_json import report_to_data
 from postkeel.core.text import one_line
 from postkeel.shell.history import History
@@ -18,12 +20,14 @@ def main(arguments: Namespace) -> int:
     configuration, _ = open_configuration(arguments)
     given = arguments.config_directory
     instance = os.path.abspath(given) if given else None
-    reports = [
-        report
-        for directory in (configuration.state_directory, configuration.monitor_state_directory)
-        for report in _reports(directory, instance, arguments.limit)
-    ]
-    reports = sorted(reports, key=lambda one: one.event.time, reverse=True)[: arguments.limit]
+    own = _reports(configuration.state_directory, instance, arguments.limit)
+    try:
+        heard = _reports(configuration.monitor_state_directory, instance, arguments.limit)
+    except PostkeelError as error:  # what the monitor wrote must not hide what root's side did
+        print(f"postkeel: {one_line(str(error), 400)}", file=sys.stderr)
+        heard = ()
+    reports = sorted((*own, *heard), key=lambda one: one.event.time, reverse=True)
+    reports = reports[: arguments.limit]
     if arguments.format == "json":
         print_json(reports=[report_to_data(one) for one in reports])
         return 0
@@ -37,6 +41,8 @@ def main(arguments: Namespace) -> int:
 
 def _reports(directory: str, instance: str | None, limit: int) -> tuple[Report, ...]:
     """Of one side, newest first."""
+    import sqlite3  # noqa: F401  the owner may not read where Python is
+
     with as_owner(directory), History(directory, read_only=True) as history:
         return history.reports(instance=instance, limit=limit)
 
@@ -44,11 +50,11 @@ def _reports(directory: str, instance: str | None, limit: int) -> tuple[Report, 
 def _print(report: Report, paint: Paint) -> None:
     good = report.outcome in (Outcome.CLEAN, Outcome.FIXED, Outcome.WAIVED)
     print(
-        f"{report.event.time:%Y-%m-%d %H:%M:%S} UTC  {report.instance}"
+        f"{report.event.time:%Y-%m-%d %H:%M:%S} UTC  {one_line(report.instance, 200)}"
         f"  {paint('good' if good else 'error', report.outcome.value)}  {one_line(report.cause)}"
     )
     for one in report.judged:
-        print(f"    {one.outcome.value:<9} {one.finding.rule}: {_told(one.finding)}")
+        print(f"    {one.outcome.value:<9} {one_line(one.finding.rule)}: {_told(one.finding)}")
         if one.finding.depth is Depth.OBSERVED:
             print(f"              {one_line(one.finding.why, 400)}")
     for line in (*report.proof, *report.problems):

@@ -32,7 +32,10 @@ def print_json(**document: object) -> None:
     replacement character, for JSON has no others.
     """
     text = json.dumps({"postkeel": __version__, **document}, indent=2, ensure_ascii=False)
-    octets = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
+    try:
+        octets = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
+    except UnicodeEncodeError:  # half of a pair, as JSON of the monitor's may have
+        octets = text.encode("utf-8", "replace")
     sys.stdout.flush()
     sys.stdout.buffer.write(octets + b"\n")
 

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from postkeel.cli.opening import instances, open_configuration
 from postkeel.cli.render import Paint, print_json
 from postkeel.core.configuration import Configuration
+from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
 from postkeel.core.model import Hold
 from postkeel.core.text import one_line
 from postkeel.shell.holds import Holds
 from postkeel.shell.instance_lock import guarded_by
-from postkeel.shell.status_file import InstanceStatus, read_status
+from postkeel.shell.status_file import AgentStatus, InstanceStatus, read_status
 
 _MOST_ALARMS = 20
 
@@ -34,13 +35,14 @@ class _Row:
 def main(arguments: Namespace) -> int:
     configuration, _ = open_configuration(arguments)
     monitor = _monitor(configuration)
-    known = _known(configuration, monitor)
+    agent = read_status(configuration.runtime_directory)
+    known = _known(configuration, agent, monitor)
     holds = Holds(configuration.state_directory)
     now = datetime.now(UTC)
     rows = [
         _Row(
             directory=directory,
-            pid=guarded_by(directory),
+            pid=guarded_by(directory, claimed=agent.pid if agent else 0),
             monitor=monitor,
             status=known.get(directory),
             hold=holds.current(directory, now),
@@ -66,13 +68,19 @@ def _monitor(configuration: Configuration) -> int | None:
     return guarded_by(directory, owner=owner)
 
 
-def _known(configuration: Configuration, monitor: int | None) -> dict[str, InstanceStatus]:
+def _known(
+    configuration: Configuration, agent: AgentStatus | None, monitor: int | None
+) -> dict[str, InstanceStatus]:
     """What the correcting side says of each instance, with what the other one adds."""
-    agent = read_status(configuration.runtime_directory)
     known = {one.config_directory: one for one in agent.instances} if agent else {}
     if monitor is None or (agent and agent.pid == monitor):
         return known
-    listening = read_status(configuration.monitor_runtime_directory)
+    try:
+        listening = read_status(configuration.monitor_runtime_directory)
+    except PostkeelError as error:  # it must not hide what the correcting side says
+        return {
+            name: replace(one, problems=(*one.problems, str(error))) for name, one in known.items()
+        }
     for one in listening.instances if listening else ():
         if one.config_directory in known:
             known[one.config_directory] = replace(

@@ -109,6 +109,8 @@ def _with_older(paths: Iterable[str]) -> tuple[str, ...]:
 
 def of_history(arguments: Namespace) -> Source:
     """What the agent has counted. Errors: PostkeelError when it has counted nothing yet."""
+    import sqlite3  # noqa: F401  the owner may not read where Python is
+
     from postkeel.cli.opening import open_configuration
     from postkeel.maillog.stored import from_rows
     from postkeel.maillog.tables import TABLES

@@ -176,10 +176,13 @@ def _both(data: Mapping[str, object]) -> dict[str, str | None]:
 
 
 def _event(data: Mapping[str, object]) -> Event:
+    time = datetime.fromisoformat(_text(data["time"]))
+    if time.tzinfo is None:
+        raise ValueError("a time without its zone")
     return Event(
         kind=EventKind(data["kind"]),
         instance=_text(data["instance"]),
-        time=datetime.fromisoformat(_text(data["time"])),
+        time=time,
         detail=_texts(data["detail"]),
     )
 

@@ -55,6 +55,8 @@ class Agent:
         self._say = say
         self._side = side
         self._since = datetime.now(UTC)
+        self._interpreter = _identity(sys.executable)
+        self._leaving = ""
         self._requests: Requests | None = None
         self._monitor_lock: InstanceLock | None = None
         self._ask_again = 0.0
@@ -70,7 +72,8 @@ class Agent:
     def run(self) -> None:
         """Guard until SIGTERM or SIGINT.
 
-        Errors: PostkeelError when another agent guards one of the instances.
+        Errors: PostkeelError when another agent guards one of the instances, and when
+        only a new process can go on.
         """
         try:
             self._take(self.guarding)
@@ -86,6 +89,8 @@ class Agent:
             gc.collect()
             gc.freeze()
             self.loop.run_until_stopped()
+            if self._leaving:
+                raise PostkeelError(self._leaving)
         finally:
             self.notifier.stopping()
             if self._taken:
@@ -121,6 +126,22 @@ class Agent:
             self.listening.renew(self.history)
         self.delivery.renew(guarding.registry, self.history)
         self._begin()
+
+    def is_outdated(self) -> bool:
+        """Whether Python was replaced under this process, which then ends.
+
+        After an upgrade of Debian what it has yet to import is made for another Python.
+        """
+        found = _identity(sys.executable)
+        if found is None or found == self._interpreter:
+            return False
+        self.leave("Python was replaced: a new process has to go on with the new one")
+        return True
+
+    def leave(self, reason: str) -> None:
+        """End, so that whoever supervises this process starts another one."""
+        self._leaving = reason
+        self.loop.stop()
 
     def deliver(self, report: Report) -> None:
         self._say(report)
@@ -195,7 +216,11 @@ class Agent:
         if self._requests is not None:
             self._requests.close()
         path = self.guarding.configuration.channel
-        self._requests = Requests(self.loop, path, self.guard.check_all, self.complain)
+        try:
+            self._requests = Requests(self.loop, path, self.guard.check_all, self.complain)
+        except PostkeelError as error:  # corrections do not need it
+            self._requests = None
+            self.complain(error)
 
     def _learn(self, directory: str, facts: Facts) -> None:
         if self.listening is not None:
@@ -257,6 +282,14 @@ class Agent:
             return ""
         listened = [(one, listening.listened(one).followed) for one in self.guarding.instances]
         return "; ".join(f"{name}: {', '.join(said) or 'nothing'}" for name, said in listened)
+
+
+def _identity(program: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(program)
+    except OSError:  # dpkg is about to put another one there
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _monitor_lock(directory: str) -> InstanceLock:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
@@ -26,6 +27,9 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 256",  # pages: the log stays near 1 MiB
     "PRAGMA journal_size_limit = 1048576",
 )
+_READ_SECONDS = 10.0  # for all that a command reads
+_STEPS = 10_000  # of SQLite's machine, between two looks at the clock
+_LONGEST = 16_777_216  # octets of one value
 _PATIENCE = 1.0  # seconds to wait for another writer; the agent's loop waits with it
 
 T = TypeVar("T")
@@ -130,6 +134,7 @@ class Database:
         connection.execute(f"PRAGMA cache_size = -{self.cache}").fetchall()
         connection.execute("PRAGMA trusted_schema = OFF").fetchall()  # root reads the monitor's
         if self._read_only:
+            _bound(connection)
             return
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
@@ -169,6 +174,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def stored(text: str) -> str:
     """The text without the surrogates that stand for bytes which are no UTF-8: SQLite has none."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _bound(connection: sqlite3.Connection) -> None:
+    """Give up on a file that is made to be read for ever, or to fill the memory."""
+    import sqlite3
+
+    end = time.monotonic() + _READ_SECONDS
+    connection.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
 
 
 def _begun(connection: sqlite3.Connection) -> int:

@@ -16,7 +16,7 @@ from postkeel.core.news import differs
 from postkeel.postfix.editing import Texts
 from postkeel.shell.instance_lock import InstanceLock
 from postkeel.shell.memory import HostMemory
-from postkeel.shell.office import Guarding, Office
+from postkeel.shell.office import Guarding, Office, packages_file
 from postkeel.shell.round import END_OF_HOLD, TRY_AGAIN, Round
 from postkeel.shell.status_file import InstanceStatus
 from postkeel.shell.watch import Watcher
@@ -101,11 +101,6 @@ class Guard:
         for directory in self._office.guarding.instances:
             self.check_now(directory, "asked for by the monitor")
 
-    @property
-    def _packages_file(self) -> str:
-        """Touched by dpkg's trigger."""
-        return os.path.join(self._office.guarding.configuration.runtime_directory, "packages")
-
     def summary(self) -> str:
         """The last outcomes in one line."""
         return "; ".join(f"{one}: {report.outcome.value}" for one, report in self._last.items())
@@ -147,6 +142,10 @@ class Guard:
         """
         if self._locks[directory].still_there() or not os.path.isdir(directory):
             return True
+        if self._office.notifier.wanted:
+            # In the mount namespace of its unit only the old one can be written to.
+            self._office.leave(f"{directory} was replaced: a new process has to go on with it")
+            return False
         try:
             lock = self._lock(directory)
         except PostkeelError as error:
@@ -169,10 +168,11 @@ class Guard:
                 name = f"{directory} {plugin.name} {timer.name}"
                 self._office.loop.repeat(name, due, every=timer.every, splay=timer.splay)
         self._paths[directory] = frozenset(paths)
-        self._watcher.set_paths(frozenset({self._packages_file}).union(*self._paths.values()))
+        packages = packages_file(self._office.guarding)
+        self._watcher.set_paths(frozenset({packages}).union(*self._paths.values()))
 
     def _changed(self, paths: frozenset[str]) -> None:
-        if self._packages_file in paths:
+        if packages_file(self._office.guarding) in paths:
             for directory in self._paths:
                 self._installed(directory)
         for directory, watched in self._paths.items():
@@ -185,7 +185,7 @@ class Guard:
         if self.memory.installing():
             again = functools.partial(self._installed, directory)
             self._office.loop.after(f"{directory} packages", INSTALLING_SECONDS, again)
-        else:
+        elif not self._office.is_outdated():
             self._round(EventKind.PACKAGES, directory)
 
     def _is_own_write(self, directory: str, paths: list[str]) -> bool:

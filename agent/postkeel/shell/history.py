@@ -168,7 +168,10 @@ def _select(
         " ORDER BY id DESC LIMIT ?",
         (wanted, wanted, start, limit),
     )
-    return tuple(data_to_report(json.loads(text)) for (text,) in rows)
+    try:
+        return tuple(data_to_report(json.loads(text)) for (text,) in rows)
+    except (TypeError, ArithmeticError, RecursionError) as error:
+        raise ValueError("not a report") from error
 
 
 def _count(connection: sqlite3.Connection, instance: str, since: datetime) -> Mapping[Subject, int]:

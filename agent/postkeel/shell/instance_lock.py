@@ -78,13 +78,19 @@ class InstanceLock:
         raise PostkeelError(f"{self.directory}: {who} guards this instance already")
 
 
-def guarded_by(directory: str, *, owner: int = 0) -> int | None:
+def guarded_by(directory: str, *, owner: int = 0, claimed: int = 0) -> int | None:
     """The process that guards this instance, or None; /proc/locks tells, which disturbs nobody.
 
     owner: whose agents count, beside those of root and of this process's user.
+    claimed: the process that says it does; believed where a stranger has the lock, if it
+    lives and has the directory open, as an agent has.
     """
     users = (0, os.geteuid(), owner)
-    return next((one.pid for one in _holders(directory) if one.user in users), None)
+    holders = _holders(directory)
+    agent = next((one.pid for one in holders if one.user in users), None)
+    if agent is None and holders and claimed and _has_open(claimed, os.stat(directory)):
+        return claimed
+    return agent
 
 
 @frozen

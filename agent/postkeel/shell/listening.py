@@ -12,7 +12,7 @@ from postkeel.core.frozen import frozen
 from postkeel.core.news import alarms, differs, over
 from postkeel.shell.history import History
 from postkeel.shell.monitoring import Monitoring
-from postkeel.shell.office import Guarding, Office
+from postkeel.shell.office import Guarding, Office, packages_file
 from postkeel.shell.watch import Watcher
 
 FACTS = ("postfix", "profile")
@@ -122,6 +122,8 @@ class Bystander:
         return (*self._problems, *self._watcher.problems)
 
     def _look(self) -> None:
+        if self._office.is_outdated():
+            return
         guarding = self._office.guarding
         self._watcher.set_paths(_paths(guarding))
         found: list[str] = []
@@ -135,7 +137,7 @@ class Bystander:
 
 
 def _paths(guarding: Guarding) -> set[str]:
-    return {
+    return {packages_file(guarding)} | {
         os.path.join(directory, name)
         for directory in guarding.instances
         for name in ("main.cf", "master.cf")

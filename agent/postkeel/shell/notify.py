@@ -22,9 +22,10 @@ class Notifier:
     def __init__(
         self, environment: Mapping[str, str], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._wanted = bool(environment.get("NOTIFY_SOCKET"))
+        self.wanted = bool(environment.get("NOTIFY_SOCKET"))
+        """Whether this is the process of a unit."""
         self._clock = clock
-        self.alive_every = _half_of_watchdog(environment) if self._wanted else None
+        self.alive_every = _half_of_watchdog(environment) if self.wanted else None
         self._last_alive: float | None = None
 
     def ready(self, status: str) -> bool:
@@ -56,7 +57,7 @@ class Notifier:
         return self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> bool:
-        if not self._wanted:
+        if not self.wanted:
             return False
         from systemd import daemon
 

@@ -21,6 +21,11 @@ class Guarding:
     instances: tuple[str, ...]
 
 
+def packages_file(guarding: Guarding) -> str:
+    """Touched by dpkg's trigger when packages that matter have come or gone."""
+    return f"{guarding.configuration.runtime_directory}/packages"
+
+
 class Office(Protocol):
     """An agent, as its sides see it."""
 
@@ -33,6 +38,12 @@ class Office(Protocol):
 
     def refresh(self) -> object:
         """Tell what is guarded and followed now, for `postkeel status` and systemd."""
+
+    def is_outdated(self) -> bool:
+        """Whether Python was replaced: the agent ends then, and is started anew."""
+
+    def leave(self, reason: str) -> object:
+        """End the process: only a new one can go on."""
 
     def complain(self, error: Exception, before: str = "") -> object:
         """Say on standard error what failed."""

@@ -77,7 +77,14 @@ def read_status(runtime_directory: str) -> AgentStatus | None:
 
     try:
         return _status(json.loads(content))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise PostkeelError(f"{path}: not a status of this version of postkeel") from error
 
 
