@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "bed"))
 from figure import Figure
 from logs import log_figures
 
-from guarded import POSTKEEL, guarded
+from guarded import POSTKEEL, Guarded, guarded, until
 from private_postfix import PrivatePostfix, private_postfix, why_not
 
 # No fair fight is so quick as these trials.
@@ -158,14 +158,32 @@ def idle(seconds: int, postfix: PrivatePostfix) -> Iterator[Figure]:
         time.sleep(seconds)
         cpu, switches = (now - then for now, then in zip(consumed(pid), before, strict=True))
         pss = memory(pid)
+    with guarded(postfix, start=False) as one:
+        sides = sum(at_rest(one))
     floor = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(60)"])
     time.sleep(0.3)
     beside = f"a sleeping python3: {memory(floor.pid):.1f} MiB"
     floor.terminate()
     floor.wait()
     yield Figure("agent idle, memory (PSS)", pss, 24, "MiB", beside)
+    yield Figure("both sides idle, memory (PSS) together", sides, 32, "MiB")
     yield Figure("agent idle, CPU a minute", cpu / 1e6 * 60 / seconds, 2, "ms")
     yield Figure("agent idle, wake-ups a minute", switches * 60 / seconds, 10, "")
+
+
+def at_rest(one: Guarded) -> list[float]:
+    """The memory of the two sides, each in its process as the package runs them."""
+    commands = [[*one.command("run"), "--side", side] for side in ("root", "monitor")]
+    sides = [subprocess.Popen(one) for one in commands]
+    try:
+        one.report()
+        until((one.directory / "run/monitor/status.json").exists)
+        time.sleep(SETTLED_SECONDS)
+        return [memory(side.pid) for side in sides]
+    finally:
+        for side in sides:
+            side.terminate()
+            side.wait()
 
 
 def consumed(pid: int) -> tuple[int, int]:

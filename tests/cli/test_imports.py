@@ -20,8 +20,8 @@ HEAVY = (
     "postkeel_plugins.tls_log_monitor.observing",
     "shutil",
     "sqlite3",
+    "subprocess",
     "systemd",
-    "watchdog",
 )
 
 

@@ -91,7 +91,7 @@ def test_no_update_of_three_postconf_loops_is_lost(hardened, agent):
     text = postfix.main_cf.read_text()
     wanted = {f"test_{worker}_{number} = kept" for worker in "abc" for number in range(30)}
     assert wanted - set(text.splitlines()) == set()
-    assert drifts > 3
+    assert drifts > 1
     agent.report_with("fixed 1: ")
 
 

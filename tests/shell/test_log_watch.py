@@ -190,7 +190,7 @@ def test_a_stream_of_lines_is_a_hundred_looks_a_second(follow):
     assert numbers_of(follower) == [(0, written - 1)]
     assert written > 10_000
     assert 20 < follower.calls < 400
-    assert took < 0.45  # of a processor; watchdog takes more than that by itself
+    assert took < 0.45  # of a processor; an event for each line takes more
 
 
 def test_the_others_in_the_directory_wake_nobody(follow):

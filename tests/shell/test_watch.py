@@ -1,5 +1,6 @@
-"""File watching, with the real kernel and the installed watchdog."""
+"""File watching, with the real kernel."""
 
+import contextlib
 import os
 import resource
 import shutil
@@ -10,11 +11,12 @@ import time
 
 import pytest
 
+from log_writer import LogWriter
 from postkeel.shell.loop import Loop
 from postkeel.shell.watch import Watcher
 
 SETTLED = 0.25
-"""Seconds without another call after which no more is expected; half of watchdog's own delay."""
+"""Seconds without another call after which no more is expected."""
 
 
 class Bed:
@@ -90,6 +92,12 @@ def swap_directories(bed):
     os.rename(f"{bed.etc}/other", bed.directory)
 
 
+def swap_the_directories_above(bed):
+    shutil.copytree(bed.etc, f"{bed.root}/new")
+    os.rename(bed.etc, f"{bed.root}/old")
+    os.rename(f"{bed.root}/new", bed.etc)
+
+
 CHANGES = {
     "written in place": lambda bed: write(bed.main),
     "replaced": lambda bed: replace(bed.main),
@@ -104,10 +112,18 @@ CHANGES = {
     "directory deleted": lambda bed: shutil.rmtree(bed.directory),
     "directory made again": make_again,
     "directories swapped": swap_directories,
+    "directories above swapped": swap_the_directories_above,
+    "directory above deleted": lambda bed: shutil.rmtree(bed.etc),
 }
 
 
-OF_SEVERAL_ACTS = {"directory deleted", "directory made again", "directories swapped"}
+OF_SEVERAL_ACTS = {
+    "directory deleted",
+    "directory made again",
+    "directories swapped",
+    "directories above swapped",
+    "directory above deleted",
+}
 """Between which a busy machine may pause for longer than an edit lasts."""
 
 
@@ -132,35 +148,112 @@ def test_a_file_moved_in_is_not_taken_for_one_being_written(bed):
     assert delay < 0.045
 
 
+def test_a_second_name_of_a_file_is_not_taken_for_one_being_written(bed):
+    write(f"{bed.root}/other")
+    os.utime(f"{bed.root}/other", (1, 1))
+    os.unlink(bed.main)
+    bed.watcher.set_paths([bed.main])
+    ((delay, _),) = bed.after(lambda: os.link(f"{bed.root}/other", bed.main))
+    assert delay < 1.0
+
+
+def test_a_name_is_any_octets(bed):
+    path = os.fsdecode(os.fsencode(bed.directory) + b"/main \xff\n.cf")
+    bed.watcher.set_paths([path])
+    ((_, paths),) = bed.after(lambda: write(path))
+    assert paths == {path}
+
+
 def test_permissions_are_a_change(bed):
     bed.watcher.set_paths([bed.main])
     ((_, paths),) = bed.after(lambda: os.chmod(bed.main, 0o604))
     assert paths == {bed.main}
 
 
-NO_CHANGES = {
+READS = {
     "read": lambda bed: run("cat", bed.main),
     "listed": lambda bed: os.listdir(bed.directory),
-    "a neighbour written": lambda bed: write(f"{bed.directory}/main.cf.tmp"),
-    "a neighbour deleted": lambda bed: (
+}
+
+
+@pytest.mark.parametrize("act", READS.values(), ids=READS)
+def test_a_read_does_not_wake_the_loop(bed, act):
+    bed.watcher.set_paths([bed.main])
+    assert turns_of(bed, lambda: act(bed)) == 1
+
+
+NEIGHBOURS = {
+    "written": lambda bed: write(f"{bed.directory}/main.cf.tmp"),
+    "deleted": lambda bed: (
         write(f"{bed.directory}/x"),
         os.unlink(f"{bed.directory}/x"),
     ),
     "a directory beside": lambda bed: os.mkdir(f"{bed.etc}/dovecot"),
+    "a directory's mode": lambda bed: os.chmod(bed.directory, 0o700),
 }
 
 
-@pytest.mark.parametrize("act", NO_CHANGES.values(), ids=NO_CHANGES)
-def test_what_is_no_change_does_not_wake_the_loop(bed, act):
+@pytest.mark.parametrize("act", NEIGHBOURS.values(), ids=NEIGHBOURS)
+def test_what_nobody_asked_for_is_taken_off_the_queue_and_nothing_more(bed, act):
     bed.watcher.set_paths([bed.main])
+    assert turns_of(bed, lambda: act(bed)) <= 5, "more than one a system call"
+    assert "postkeel.watch" not in bed.loop.due_times()
+
+
+def turns_of(bed, act):
+    """How often the loop turned for this, which is no change; the end of the step is one."""
     turns = []
     bed.loop._after_each = lambda: turns.append(1)
-    assert bed.after(lambda: act(bed)) == []
-    assert len(turns) == 1
+    assert bed.after(act) == []
+    return len(turns)
 
 
-def test_a_slow_writer_is_waited_for(bed):
+UNHEARD = {
+    "replaced": lambda bed: replace(bed.main),
+    "directory made again": make_again,
+}
+
+
+@pytest.mark.parametrize("act", UNHEARD.values(), ids=UNHEARD)
+def test_when_the_kernel_drops_events_everything_asked_may_have_changed(bed, act):
+    other = f"{bed.root}/other/key.pem"
+    os.mkdir(os.path.dirname(other))
+    bed.watcher.set_paths([bed.main, other])
+    fill_the_queue(bed.directory)
+    act(bed)
+    bed.watcher._on_change = lambda paths: (bed.calls.append(paths), bed.loop.stop())
+    bed.turn(20)
+    assert bed.calls == [{bed.main, other}]
+    bed.watcher._on_change = lambda paths: bed.calls.append((time.monotonic(), paths))
+    bed.turn(SETTLED)
+    assert [paths for _, paths in bed.after(lambda: replace(bed.main))] == [{bed.main}]
+
+
+def fill_the_queue(directory):
+    """With all the events that the kernel keeps for one descriptor."""
+    most = int(read("/proc/sys/fs/inotify/max_queued_events"))
+    if most > 200_000:
+        pytest.skip(f"fs.inotify.max_queued_events is {most}: too many to fill")
+    write(f"{directory}/0")
+    for number in range(most):
+        os.rename(f"{directory}/{number}", f"{directory}/{number + 1}")
+    os.unlink(f"{directory}/{most}")
+
+
+def test_a_stream_of_a_neighbours_lines_is_little_work(bed):
+    bed.watcher.set_paths([bed.main])
+    with LogWriter(f"{bed.directory}/log", 50_000) as writer:
+        before = time.process_time()
+        assert bed.after(lambda: None, 1.5) == []
+        took = time.process_time() - before
+        assert writer.tell("stop") > 5_000
+    assert took < 0.45  # of a processor
+
+
+@pytest.mark.parametrize("before", [write, os.unlink], ids=["written again", "made"])
+def test_a_slow_writer_is_waited_for(bed, before):
     """Between truncation and last write the file is nobody's intention."""
+    before(bed.main)
     bed.watcher.set_paths([bed.main])
     sizes = []
     bed.watcher._on_change = lambda _: sizes.append(os.path.getsize(bed.main))
@@ -261,8 +354,6 @@ def test_a_path_that_leads_nowhere_is_watched_where_it_ends(bed, make):
 
 
 def test_what_the_kernel_refuses_is_a_problem_and_is_tried_again(bed):
-    from postkeel.shell import watchdog_events  # noqa: F401  files to import must still open
-
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
@@ -307,16 +398,47 @@ def test_a_place_where_strangers_write_is_not_watched_for_its_directories(bed):
     assert bed.watcher.directories == (bed.directory,)
 
 
-def test_comes_and_goes_without_leaving_threads_or_descriptors(bed):
+def test_a_directory_that_is_replaced_where_strangers_write_is_found_again(bed):
+    os.chmod(bed.etc, 0o1777)  # noqa: S103  as /tmp is
     bed.watcher.set_paths([bed.main])
-    bed.after(lambda: make_again(bed))
-    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    assert bed.after(lambda: swap_directories(bed))[0][1] == {bed.main}
+    assert [paths for _, paths in bed.after(lambda: write(bed.main))] == [{bed.main}]
+
+
+def test_comes_and_goes_without_leaving_watches_or_descriptors(bed):
+    bed.watcher.set_paths([bed.main])
+    descriptors = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
-        bed.watcher.set_paths([])
         bed.watcher.set_paths([bed.main])
-        bed.after(lambda: make_again(bed))
-    assert threading.active_count() == threads
+        make_again(bed)
+        bed.turn(0.02)
+        swap_directories(bed)
+        shutil.rmtree(f"{bed.etc}/old")
+        deadline = time.monotonic() + 10
+        while kernel_watches() != 2 and time.monotonic() < deadline:
+            bed.turn(0.02)
+        assert kernel_watches() == 2
+        assert bed.watcher.directories == (bed.etc, bed.directory)
+        bed.watcher.set_paths([])
+        assert kernel_watches() == 0
     assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert threading.active_count() == 1
+    bed.watcher.close()
+    assert len(os.listdir("/proc/self/fd")) == descriptors - 1
+
+
+def kernel_watches():
+    """How many directories the kernel watches for this process."""
+    found = 0
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            found += read(f"/proc/self/fdinfo/{number}").count("inotify wd:")
+    return found
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def test_idle_wakes_nobody_and_a_change_is_answered_in_six_milliseconds(bed):

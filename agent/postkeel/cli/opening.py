@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from postkeel.contract import Absent, Event, EventKind, Need
 from postkeel.core.configuration import Configuration
@@ -19,6 +19,9 @@ from postkeel.registry import Registry
 from postkeel.shell.documents import Profiles, load_configuration
 from postkeel.shell.looking import Seen
 from postkeel.shell.round import Round
+
+if TYPE_CHECKING:
+    from postkeel.shell.suites import KeptSuites
 
 T = TypeVar("T")
 
@@ -73,12 +76,15 @@ def _unknown(name: str, profiles: Profiles) -> str:
     return f"unknown profile {name!r}; known are: {', '.join(sorted(profiles.documents))}"
 
 
-def open_all(arguments: Namespace) -> Opened:
-    """Configuration, profiles and a registry with every plugin that could be loaded."""
+def open_all(arguments: Namespace, suites: KeptSuites | None = None) -> Opened:
+    """Configuration, profiles and a registry with every plugin that could be loaded.
+
+    suites: of an agent, see `gather_instance`.
+    """
     from postkeel.shell.own_facts import OwnFacts
 
     configuration, profiles = open_configuration(arguments)
-    own = OwnFacts(configuration, profiles, arguments.defaults)
+    own = OwnFacts(configuration, profiles, arguments.defaults, suites)
     found = [*own_plugins({own.name: own}), *find_plugins(configuration)]
     return Opened(
         configuration=configuration,

@@ -14,15 +14,17 @@ from postkeel.contract import Report, Side
 from postkeel.shell.agent import Agent
 from postkeel.shell.notify import Notifier
 from postkeel.shell.office import Guarding
+from postkeel.shell.suites import KeptSuites
 
 
 def main(arguments: Namespace) -> int:
     gc.enable()
     paint = Paint(arguments)
     side = Side(arguments.side) if arguments.side else None
+    suites = KeptSuites()
 
     def load() -> Guarding:
-        opened = open_all(arguments)
+        opened = open_all(arguments, suites)
         if side is Side.ROOT:
             opened.registry.leave(Side.MONITOR)
         return Guarding(

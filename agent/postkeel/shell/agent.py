@@ -20,17 +20,17 @@ from postkeel.contract import Facts, Report, Side
 from postkeel.core.errors import PostkeelError
 from postkeel.core.text import one_line
 from postkeel.shell.delivery import Delivery
-from postkeel.shell.guard import ASKED_APART_SECONDS, Guard
 from postkeel.shell.history import History
 from postkeel.shell.instance_lock import InstanceLock
-from postkeel.shell.listening import Bystander, Listening
 from postkeel.shell.loop import Loop
 from postkeel.shell.notify import Notifier
-from postkeel.shell.office import Guarding
+from postkeel.shell.office import ASKED_APART_SECONDS, Guarding
 from postkeel.shell.status_file import AgentStatus, InstanceStatus, remove_status, write_status
 
 if TYPE_CHECKING:
     from postkeel.shell.channel import Requests
+    from postkeel.shell.guard import Guard
+    from postkeel.shell.listening import Bystander, Listening
 
 
 class Agent:
@@ -61,12 +61,20 @@ class Agent:
         self._monitor_lock: InstanceLock | None = None
         self._ask_again = 0.0
         self._taken = False
-        self.guard = None if side is Side.MONITOR else Guard(self, self._learn)
+        self.guard: Guard | None = None
+        self.listening: Listening | None = None
+        self.bystander: Bystander | None = None
+        # Imported here, for each side alone is to do without what only the other needs.
+        if side is not Side.MONITOR:
+            from postkeel.shell.guard import Guard
+
+            self.guard = Guard(self, self._learn)
         self.history = self._open_history()
-        self.listening = (
-            None if side is Side.ROOT else Listening(self, self.history, self._check_now)
-        )
-        self.bystander = Bystander(self, self._learn) if side is Side.MONITOR else None
+        if side is not Side.ROOT:
+            from postkeel.shell.listening import Bystander, Listening
+
+            self.listening = Listening(self, self.history, self._check_now)
+            self.bystander = Bystander(self, self._learn) if side is Side.MONITOR else None
         self.delivery = Delivery(self.loop, self.guarding.registry, self.history, self.complain)
 
     def run(self) -> None:

@@ -1,4 +1,7 @@
-"""Runs Postfix's and OpenSSL's programs: argument lists, a deadline, bounded output."""
+"""Runs Postfix's and OpenSSL's programs: argument lists, a deadline, bounded output.
+
+Not by `subprocess`, whose import costs each command 4 ms, and an agent 0.3 MiB.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,17 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
-from typing import IO
 
 from postkeel.core.errors import PostfixError
 from postkeel.core.frozen import frozen
 
 MOST_OUTPUT = 8 << 20
 _DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python, and by what it starts unless told
+_LOOK_AGAIN = (0.0001, 0.01)
+"""Seconds between looks whether a program that says no more has ended, as it soon has."""
 
 
 @frozen
@@ -33,17 +37,16 @@ class Running:
 
     def __init__(self, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
-        try:
-            self._process = subprocess.Popen(
-                self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=_environment(),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise PostfixError(f"{argv[0]}: cannot be started: {error.strerror}") from error
+        self._status: int | None = None
+        with contextlib.ExitStack() as failed, contextlib.ExitStack() as theirs:
+            self._output, out = _pipe(failed, theirs)
+            self._aside, aside = _pipe(failed, theirs)
+            try:
+                self._process = _spawned(self.argv, out, aside)
+            except OSError as error:
+                text = f"{argv[0]}: cannot be started: {error.strerror}"
+                raise PostfixError(text) from error
+            failed.pop_all()
 
     def wait(self, deadline: float) -> Completed:
         """What it said, when it has ended.
@@ -54,8 +57,8 @@ class Running:
         ends = time.monotonic() + deadline
         try:
             out, aside = self._read(ends)
-            self._process.wait(max(0.0, ends - time.monotonic()))
-        except subprocess.TimeoutExpired:
+            self._end(ends)
+        except TimeoutError:
             self._kill()
             raise PostfixError(
                 f"{' '.join(self.argv)}: no end after {deadline:g} s; killed"
@@ -64,14 +67,14 @@ class Running:
             self._close()
         return Completed(
             argv=self.argv,
-            status=self._process.returncode,
+            status=self._status or 0,
             stdout=out.decode("utf-8", "surrogateescape"),
             stderr=aside.decode("utf-8", "surrogateescape"),
         )
 
     def _read(self, ends: float) -> tuple[bytes, bytes]:
         """Standard output and error to their ends, both at once, so that neither fills up."""
-        pipes = [pipe.fileno() for pipe in self._pipes()]
+        pipes = (self._output, self._aside)
         said = dict.fromkeys(pipes, b"")
         poll = select.poll()
         for pipe in pipes:
@@ -81,7 +84,7 @@ class Running:
             left = ends - time.monotonic()
             ready = poll.poll(max(0.0, left) * 1000)
             if not ready and left <= 0:
-                raise subprocess.TimeoutExpired(self.argv, 0)
+                raise TimeoutError
             for pipe, _ in ready:
                 part = os.read(pipe, 65536)
                 said[pipe] += part
@@ -94,12 +97,24 @@ class Running:
                     raise PostfixError(f"{' '.join(self.argv)}: says more than {most} MiB")
         return said[pipes[0]], said[pipes[1]]
 
-    def _pipes(self) -> tuple[IO[bytes], ...]:
-        return tuple(one for one in (self._process.stdout, self._process.stderr) if one)
+    def _end(self, ends: float) -> None:
+        """Collect the process. TimeoutError when it has not ended by then."""
+        pause, longest = _LOOK_AGAIN
+        while not self._collected(os.WNOHANG):
+            if time.monotonic() >= ends:
+                raise TimeoutError
+            time.sleep(pause)
+            pause = min(pause * 2, longest)
+
+    def _collected(self, options: int) -> bool:
+        if self._status is None:
+            process, status = os.waitpid(self._process, options)
+            self._status = os.waitstatus_to_exitcode(status) if process else None
+        return self._status is not None
 
     def _close(self) -> None:
-        for pipe in self._pipes():
-            pipe.close()
+        for pipe in (self._output, self._aside):
+            os.close(pipe)
 
     def stop(self) -> None:
         """End it unheard, for one whose answer nobody needs; instead of `wait`."""
@@ -107,9 +122,34 @@ class Running:
         self._close()
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself in the meantime
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if self._status is None:
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself in the meantime
+                os.killpg(self._process, signal.SIGKILL)
+            self._collected(0)
+
+
+def _pipe(reading: contextlib.ExitStack, writing: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe whose ends these close."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    reading.callback(os.close, read)
+    writing.callback(os.close, write)
+    return read, write
+
+
+def _spawned(argv: tuple[str, ...], out: int, aside: int) -> int:
+    """The process id of the started program, the leader of a session of its own."""
+    return os.posix_spawn(
+        argv[0],
+        argv,
+        _environment(),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, out, 1),
+            (os.POSIX_SPAWN_DUP2, aside, 2),
+        ],
+        setsid=True,
+        setsigdef=_IGNORED,
+    )
 
 
 def start(argv: Sequence[str]) -> Running:

@@ -72,9 +72,12 @@ class Correction:
             return problem, ()
         if instance is None:
             return "the corrected configuration cannot be read", ()
-        from postkeel.shell.handshake import prove_until
+        from postkeel.shell.proof import prove_until
 
-        shown = prove_until(instance, lambda found: all(one.ok for one in found))
+        try:
+            shown = prove_until(instance, lambda found: all(one.ok for one in found))
+        except PostkeelError as error:
+            return f"no proof by handshake: {error}", ()
         self.round.between()
         problem = "; ".join(str(one) for one in shown if not one.ok)
         return problem, tuple(str(one) for one in shown if one.ok)

@@ -16,7 +16,7 @@ from postkeel.core.news import differs
 from postkeel.postfix.editing import Texts
 from postkeel.shell.instance_lock import InstanceLock
 from postkeel.shell.memory import HostMemory
-from postkeel.shell.office import Guarding, Office, packages_file
+from postkeel.shell.office import ASKED_APART_SECONDS, Guarding, Office, packages_file
 from postkeel.shell.round import END_OF_HOLD, TRY_AGAIN, Round
 from postkeel.shell.status_file import InstanceStatus
 from postkeel.shell.watch import Watcher
@@ -24,8 +24,6 @@ from postkeel.shell.watch import Watcher
 RETRY_SECONDS = 60.0
 INSTALLING_SECONDS = 1.0
 """While packages are being installed dpkg's lock is looked at so often."""
-ASKED_APART_SECONDS = 60.0
-"""The monitors may ask for a check so often, whatever strangers write into a log."""
 
 
 class Guard:
@@ -43,6 +41,7 @@ class Guard:
         self._settled: dict[str, Texts | None] = {}
         self._last: dict[str, Report] = {}
         self._asked: dict[str, float] = {}
+        self._packages = _stamp(packages_file(office.guarding))
         self.memory = HostMemory(office.guarding.configuration)
 
     def take(self, guarding: Guarding) -> None:
@@ -172,13 +171,18 @@ class Guard:
         self._watcher.set_paths(frozenset({packages}).union(*self._paths.values()))
 
     def _changed(self, paths: frozenset[str]) -> None:
-        if packages_file(self._office.guarding) in paths:
+        if packages_file(self._office.guarding) in paths and self._touched():
             for directory in self._paths:
                 self._installed(directory)
         for directory, watched in self._paths.items():
             mine = sorted(paths & watched)
             if mine and not self._is_own_write(directory, mine):
                 self._round(EventKind.PATHS_CHANGED, directory, *mine)
+
+    def _touched(self) -> bool:
+        """Whether dpkg's trigger came: the file's directory may be new, and the file as it was."""
+        before, self._packages = self._packages, _stamp(packages_file(self._office.guarding))
+        return self._packages not in (None, before)
 
     def _installed(self, directory: str) -> None:
         """A round after packages were installed, as soon as dpkg is done with them all."""
@@ -249,6 +253,14 @@ class Guard:
         if report.event.kind is EventKind.STARTED or last is None or report.diff:
             return True
         return differs(report, last)
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _holds(path: str, text: str) -> bool:

@@ -6,8 +6,7 @@ Security: the peer should be Postfix, and may be anything that took its port.
 Each connection has one deadline for all of it and a limit on what is read;
 what the peer writes reaches nobody but through `one_line`.
 
-Import this module where it is used: `ssl` takes 10 ms, and `postkeel check`
-without `--live` has no use for it.
+Commands and the agent reach it through `proof`: `ssl` takes 10 ms and 4 MiB.
 """
 
 from __future__ import annotations
@@ -27,10 +26,7 @@ from typing import Self
 from postkeel.core.text import one_line
 from postkeel.postfix.handshake import Endpoint, Handshake, endpoints
 from postkeel.postfix.instance import Instance
-
-PROOF_SECONDS = 20.0
-"""An smtpd that starts while Postfix reloads finds no proxymap, sleeps ten seconds before
-it asks again (mail_connect_wait), and keeps its port waiting meanwhile."""
+from postkeel.shell.proof import PROOF_SECONDS
 
 WRONG_SECONDS = 3.0
 """How long answers that are wrong are taken for those of an smtpd from before the reload."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, tzinfo
+from typing import BinaryIO
 
 from postkeel.core.errors import PostkeelError
 from postkeel.core.text import one_line
@@ -18,6 +18,7 @@ from postkeel.maillog.parts import PartReader
 from postkeel.maillog.prefix import whole_lines
 from postkeel.maillog.reader import Reader
 from postkeel.maillog.tally import Tally
+from postkeel.shell.forked import Forked
 from postkeel.shell.log_archive import unreadable
 
 WORTH_A_PART = 8 * 1024 * 1024
@@ -99,35 +100,23 @@ class _Other:
 
     def __init__(self, path: str, part: Range, now: datetime, zone: tzinfo) -> None:
         self._path = path
-        self._read, write = os.pipe2(os.O_CLOEXEC)
-        self._process = os.fork()
-        if self._process:
-            os.close(write)
-            return
-        status = 1
-        try:
-            os.close(self._read)
-            self._work(write, path, part, now, zone)
-            status = 0
-        finally:
-            os._exit(status)
+        self._forked = Forked(lambda pipe: self._work(pipe, path, part, now, zone))
 
     @staticmethod
-    def _work(write: int, path: str, part: Range, now: datetime, zone: tzinfo) -> None:
+    def _work(pipe: BinaryIO, path: str, part: Range, now: datetime, zone: tzinfo) -> None:
         import pickle
 
         tally = Tally()
         reader = PartReader(tally, now=now, zone=zone)
         _read(_chunks(path, part), reader)
-        with open(write, "wb") as pipe:
-            for piece in itertools.chain((reader.handover(),), tally.pieces(), (None,)):
-                pickle.dump(piece, pipe, pickle.HIGHEST_PROTOCOL)
+        for piece in itertools.chain((reader.handover(),), tally.pieces(), (None,)):
+            pickle.dump(piece, pipe, pickle.HIGHEST_PROTOCOL)
 
     def hand_over(self, reader: Reader, tally: Tally) -> bool:
         """Count what the process leaves; False when it failed, and then nothing is counted."""
         import pickle
 
-        with open(self._read, "rb", closefd=False) as pipe:
+        with open(self._forked.output, "rb", closefd=False) as pipe:
             try:
                 handover = pickle.load(pipe)  # noqa: S301  of our own process
             except (EOFError, pickle.UnpicklingError):
@@ -142,7 +131,4 @@ class _Other:
         return True
 
     def close(self) -> None:
-        """End the process, also one that nobody waits for any more."""
-        os.close(self._read)
-        os.kill(self._process, signal.SIGKILL)
-        os.waitpid(self._process, 0)
+        self._forked.close()

@@ -1,20 +1,20 @@
 """Tells at once when a log is written to, however fast it grows.
 
-The kernel's inotify by itself, not watchdog: its threads take from a third to most of a
-processor for a file that gets 50,000 lines a second, one event for each, and those of
-Debian 12's die when a watch ends in such a stream. Here a file is watched for one
-event at a time, and events of other files in the directory are not asked for.
+A file that gets 50,000 lines a second has an event for each, and to take them all costs
+most of a processor. So the file is watched for one event at a time, and what is
+written to other files in the directory is not asked for.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from postkeel.core.errors import PostkeelError
+from postkeel.shell import inotify
+from postkeel.shell.inotify import Inotify
 from postkeel.shell.loop import Loop
 
 PACE: Final = 0.01
@@ -23,13 +23,15 @@ PACE: Final = 0.01
 NET: Final = 30.0
 """Seconds after which the log is looked at without any event: not all file systems have them."""
 
-_MODIFY, _ATTRIB, _MOVE_SELF = 0x002, 0x004, 0x800
-_MOVED_FROM, _MOVED_TO, _CREATE, _DELETE, _DELETE_SELF = 0x040, 0x080, 0x100, 0x200, 0x400
-_ONE_SHOT = 0x80000000
-
-_OF_FILE = _MODIFY | _ATTRIB | _MOVE_SELF | _ONE_SHOT
-_OF_DIRECTORY = _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
-"""As in <sys/inotify.h>, alike on every machine."""
+_OF_FILE: Final = inotify.MODIFY | inotify.ATTRIB | inotify.MOVE_SELF | inotify.ONE_SHOT
+_OF_DIRECTORY: Final = (
+    inotify.MOVED_FROM
+    | inotify.MOVED_TO
+    | inotify.CREATE
+    | inotify.DELETE
+    | inotify.DELETE_SELF
+    | inotify.MOVE_SELF
+)
 
 
 class LogWatch:
@@ -53,28 +55,19 @@ class LogWatch:
         self._ready = ready
         self._open_file = open_file
         self._timer = f"postkeel.log {self._path}"
-        self._library = ctypes.CDLL(None, use_errno=True)
-        self._number: int = self._library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._number < 0:
-            reason = os.strerror(ctypes.get_errno())
-            raise PostkeelError(
-                f"{self._path}: cannot be watched: {reason}: "
-                f"see the sysctl fs.inotify.max_user_instances"
-            )
-        loop.register(self._number, self._happened)
+        try:
+            self._inotify = Inotify(loop, self._happened)
+        except OSError as error:
+            raise PostkeelError(f"{self._path}: cannot be watched: {error.strerror}") from error
         self._watch()
         loop.after(self._timer, NET, self._look_again)
 
     def close(self) -> None:
         """Stop watching; nothing is called back afterwards."""
         self._loop.cancel(self._timer)
-        self._loop.unregister(self._number)
-        os.close(self._number)
+        self._inotify.close()
 
-    def _happened(self) -> None:
-        with suppress(BlockingIOError):
-            while os.read(self._number, 65536):
-                pass
+    def _happened(self, _: object) -> None:
         self._loop.after(self._timer, PACE, self._look_again)
         self._ready()
 
@@ -96,7 +89,8 @@ class LogWatch:
                 self._add(file, _OF_FILE)
 
     def _add(self, name: str, mask: int) -> None:
-        self._library.inotify_add_watch(self._number, os.fsencode(name), ctypes.c_uint32(mask))
+        with suppress(OSError):
+            self._inotify.watch(name, mask)
 
 
 def _nearest(directory: str) -> str:

@@ -11,6 +11,9 @@ from postkeel.registry import Registry
 from postkeel.shell.loop import Loop
 from postkeel.shell.notify import Notifier
 
+ASKED_APART_SECONDS = 60.0
+"""The monitors may ask for a check so often, whatever strangers write into a log."""
+
 
 @frozen
 class Guarding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from postkeel.contract import Absent, Card, Need, Side, hookimpl
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import PostkeelError
@@ -10,6 +12,9 @@ from postkeel.shell.built_in import DefaultsCache
 from postkeel.shell.documents import Profiles
 from postkeel.shell.postfix_facts import gather_instance
 
+if TYPE_CHECKING:
+    from postkeel.shell.suites import KeptSuites
+
 
 class OwnFacts:
     """A fact provider like any plugin's; a fact that cannot be had is `Absent`."""
@@ -17,11 +22,16 @@ class OwnFacts:
     name = "postfix_facts"
 
     def __init__(
-        self, configuration: Configuration, profiles: Profiles, defaults: DefaultsCache
+        self,
+        configuration: Configuration,
+        profiles: Profiles,
+        defaults: DefaultsCache,
+        suites: KeptSuites | None = None,
     ) -> None:
         self._configuration = configuration
         self._profiles = profiles
         self._defaults = defaults
+        self._suites = suites
         self._gathered: dict[str, Instance] = {}
 
     @hookimpl
@@ -47,14 +57,16 @@ class OwnFacts:
             return Absent(reason=str(error))
 
     def _postfix(self, directory: str) -> Instance:
-        self._gathered[directory] = gather_instance(directory, defaults=self._defaults)
+        self._gathered[directory] = gather_instance(
+            directory, defaults=self._defaults, suites=self._suites
+        )
         return self._gathered[directory]
 
     def _profile(self, directory: str) -> object:
         return self._profiles.get(self._configuration.settings(directory).profile)
 
     def _handshakes(self, directory: str) -> object:
-        from postkeel.shell.handshake import prove
+        from postkeel.shell.proof import prove
 
         instance = self._gathered.get(directory) or self._postfix(directory)
         return prove(instance) if instance.running else Absent(reason="Postfix is not running")

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from postkeel.core.errors import PostfixError
 from postkeel.core.text import one_line
@@ -20,14 +21,20 @@ from postkeel.shell.command import find_program, start
 from postkeel.shell.config_file import LARGEST, cool, is_hot
 from postkeel.shell.master_process import is_running
 
+if TYPE_CHECKING:
+    from postkeel.shell.suites import KeptSuites
+
 OLDEST = (3, 4)
 _WARNING = "postconf: warning: "  # after the directory by which it was started
 _SAYS = "postconf: "
 
 
-def gather_instance(config_directory: str, *, defaults: DefaultsCache) -> Instance:
+def gather_instance(
+    config_directory: str, *, defaults: DefaultsCache, suites: KeptSuites | None = None
+) -> Instance:
     """All facts of one instance.
 
+    suites: of an agent; a command that soon ends asks OpenSSL in its own process.
     Values are postconf's; lines are those of our own reading of the files.
     Errors: PostfixError when Postfix is missing, a file cannot be read, or
     postconf refuses the configuration, with its words and the line if known.
@@ -37,7 +44,8 @@ def gather_instance(config_directory: str, *, defaults: DefaultsCache) -> Instan
     with _readable_now(config_directory, texts) as directory:
         asked = start([postconf, "-c", directory, "-n"])
         defaults.begin(postconf, directory)
-        import ssl  # noqa: F401  for `suites_for` below: takes 8 ms, and postconf runs meanwhile
+        if suites is None:
+            import ssl  # noqa: F401  for `suites_for` below: 8 ms, and postconf runs meanwhile
 
         main_cf = read_main_cf(texts["main.cf"])
         master_cf = read_master_cf(texts["master.cf"])
@@ -63,7 +71,7 @@ def gather_instance(config_directory: str, *, defaults: DefaultsCache) -> Instan
             warnings=(*_warnings(said), *_passed_over(main_cf, master_cf)),
             unused=_unused(main_cf, parameters, built_in.defaults),
         )
-        return _with_surroundings(bare, directory)
+        return _with_surroundings(bare, directory, suites)
 
 
 def _known_version(text: str) -> str:
@@ -74,7 +82,7 @@ def _known_version(text: str) -> str:
     return text
 
 
-def _with_surroundings(bare: Instance, readable: str) -> Instance:
+def _with_surroundings(bare: Instance, readable: str, suites: KeptSuites | None) -> Instance:
     """The instance with what lies outside its two files: files, tables, OpenSSL, processes."""
     from postkeel.shell.openssl import suites_for
     from postkeel.shell.policy_tables import policies_of
@@ -83,7 +91,7 @@ def _with_surroundings(bare: Instance, readable: str) -> Instance:
         bare,
         running=is_running(bare.effective("queue_directory").value),
         references={path: _file_state(path) for path in referenced_files(bare)},
-        suites=suites_for(bare),
+        suites=suites.of(bare) if suites else suites_for(bare),
         policies=policies_of(bare, readable),
     )
 

@@ -1,4 +1,4 @@
-"""Watches files by the directories that hold them, with watchdog.
+"""Watches files by the directories that hold them, with inotify.
 
 A watch on a file dies with its inode; editors, postconf and certbot replace
 files. So each directory on the way to a file that decides what the name means
@@ -6,24 +6,25 @@ is watched: the one that holds the file, those that hold a symbolic link on the
 way, the one that holds the file's directory, and for what is not there yet the
 nearest one that is.
 
-watchdog's threads drop what nobody asked for; the loop is woken for the rest.
-An event that the kernel drops is lost to every watcher: the timers are the net.
+When more happens than the kernel keeps, it says so: then everything asked may have
+changed, and watches may have ended unheard. So all are asked for again after each
+change, and the kernel's number says whether a name is still of the same directory.
+What happens on another machine of a network's file system nobody says: the timers
+are the net.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import Final
 
 from postkeel.core.coalesce import Burst, joined
 from postkeel.core.frozen import frozen
+from postkeel.shell import inotify
+from postkeel.shell.inotify import FileEvent, Inotify
 from postkeel.shell.loop import Loop
-
-if TYPE_CHECKING:
-    from watchdog.observers.api import BaseObserver, ObservedWatch
 
 _MOST_LINKS = 40
 """As many symbolic links as the kernel follows in one name."""
@@ -33,13 +34,20 @@ _MOST_PASSES = 8
 
 _TIMER = "postkeel.watch"
 
+_CHANGES: Final = (
+    inotify.MODIFY
+    | inotify.ATTRIB
+    | inotify.CLOSE_WRITE
+    | inotify.MOVED_FROM
+    | inotify.MOVED_TO
+    | inotify.CREATE
+    | inotify.DELETE
+    | inotify.DELETE_SELF
+    | inotify.MOVE_SELF
+    | inotify.ONLY_DIRECTORY
+)
 
-@frozen
-class _Watched:
-    """A scheduled directory, known by its inode: another one may get its name."""
-
-    watch: ObservedWatch
-    identity: tuple[int, int]
+_OF_ITSELF: Final = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT | inotify.IGNORED
 
 
 class Watcher:
@@ -57,11 +65,10 @@ class Watcher:
         self._on_change = on_change
         self._asked: frozenset[str] = frozenset()
         self._meaning: Mapping[str, frozenset[str]] = {}
-        self._directories: dict[str, _Watched] = {}
-        self._dead: set[str] = set()
-        self._events: deque[tuple[frozenset[str], bool]] = deque()
+        self._directories: dict[str, int] = {}
+        self._names: dict[int, list[str]] = {}
         self._burst: Burst | None = None
-        self._observer: BaseObserver | None = None
+        self._inotify: Inotify | None = None
         self.problems: tuple[str, ...] = ()
 
     @property
@@ -86,33 +93,52 @@ class Watcher:
         self._loop.cancel(_TIMER)
         self._asked = frozenset()
         self._meaning = {}
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
         self._directories.clear()
+        self._names.clear()
 
-    def note(self, path: str, other: str, *, finished: bool) -> None:
-        """Take an event in watchdog's thread; wake the loop if somebody asked for its path."""
-        meaning = self._meaning
-        paths = meaning.get(path, frozenset()) | meaning.get(other, frozenset())
-        if paths:
-            self._events.append((paths, finished))
-            if len(self._events) == 1:  # else the wake for those before it is still to come
-                self._loop.wake(self._collect)
-
-    def note_lost(self, directory: str) -> None:
-        """A watched directory is gone, and its watch with it; in watchdog's thread."""
-        self._dead.add(directory)
-        self.note(directory, "", finished=True)
-
-    def _collect(self) -> None:
-        now = self._loop.clock()
-        while self._events:
-            paths, finished = self._events.popleft()
-            self._burst = joined(self._burst, paths, finished=finished, now=now)
+    def _happened(self, events: list[FileEvent]) -> None:
+        for event in events:
+            if event.mask & inotify.OVERFLOW:  # it may be that somebody is still writing
+                self._note(self._asked, finished=False)
+            else:
+                self._take(event)
         if self._burst is not None:
-            self._loop.after(_TIMER, self._burst.due - now, self._fire)
+            self._loop.after(_TIMER, self._burst.due - self._loop.clock(), self._fire)
+
+    def _take(self, event: FileEvent) -> None:
+        mask = event.mask
+        if mask & inotify.IGNORED:
+            self._note_end(event.watch)
+            return
+        if mask & inotify.IS_DIRECTORY and mask & inotify.ATTRIB:
+            return
+        for directory in self._names.get(event.watch, ()):
+            if mask & _OF_ITSELF:
+                self._note_moved(directory)
+            else:
+                path = os.path.join(directory, event.name)
+                if path in self._meaning:
+                    self._note(self._meaning[path], finished=not _may_be_open(path, mask))
+
+    def _note_end(self, watch: int) -> None:
+        """The kernel watches it no longer; it is no news of what `_watch` has given up."""
+        for directory in self._names.pop(watch, ()):
+            if self._directories.get(directory) == watch:
+                del self._directories[directory]
+                self._note_moved(directory)
+
+    def _note_moved(self, directory: str) -> None:
+        """A watched directory is not where it was: another may be, or nothing."""
+        below = directory.rstrip("/") + "/"
+        for name, paths in self._meaning.items():
+            if name == directory or name.startswith(below):
+                self._note(paths, finished=True)
+
+    def _note(self, paths: frozenset[str], *, finished: bool) -> None:
+        self._burst = joined(self._burst, paths, finished=finished, now=self._loop.clock())
 
     def _fire(self) -> None:
         burst, self._burst = self._burst, None
@@ -129,39 +155,41 @@ class Watcher:
                 return
 
     def _watch(self, wanted: set[str]) -> bool:
-        """Watch exactly these directories; whether that took a new watch."""
-        identities = {one: _identity(one) for one in wanted}
+        """Watch exactly these directories; whether to look again, for something has moved."""
         problems = []
-        started = False
-        for name, known in list(self._directories.items()):
-            if identities.get(name) != known.identity or name in self._dead:
-                self._forget(name, known)
-        for name, identity in sorted(identities.items()):
-            if identity is None or name in self._directories:
-                continue
+        found: dict[str, int] = {}
+        moved = False
+        for name in sorted(wanted):
             try:
-                watch = self._schedule(name)
+                found[name] = self._number(name)
+            except (FileNotFoundError, NotADirectoryError):
+                moved = True
             except OSError as error:
-                problems.append(f"{name}: cannot be watched: {error.strerror or error}")
-                continue
-            self._directories[name] = _Watched(watch=watch, identity=identity)
-            started = True
+                problems.append(f"{name}: cannot be watched: {error.strerror}")
+        before, self._directories = self._directories, found
+        self._forget(set(before.values()) - set(found.values()))
+        self._names |= _by_number(found)
         self.problems = tuple(problems)
-        return started
+        return moved or any(before.get(name) != number for name, number in found.items())
 
-    def _forget(self, name: str, known: _Watched) -> None:
-        del self._directories[name]
-        self._dead.discard(name)
-        if self._observer is not None:
-            self._observer.unschedule(known.watch)
+    def _forget(self, numbers: set[int]) -> None:
+        """End these watches; their names stay for the events that are still to be read."""
+        if self._inotify is not None:
+            for number in numbers:
+                self._inotify.forget(number)
 
-    def _schedule(self, directory: str) -> ObservedWatch:
-        # Imported at the first watch: 35 ms that only the agent needs.
-        from postkeel.shell.watchdog_events import Handler, schedule, start
+    def _number(self, directory: str) -> int:
+        """The kernel's number of what has this name now: another one when it is another."""
+        self._inotify = self._inotify or Inotify(self._loop, self._happened)
+        return self._inotify.watch(directory, _CHANGES)
 
-        if self._observer is None:
-            self._observer = start()
-        return schedule(self._observer, Handler(directory, self.note, self.note_lost), directory)
+
+def _by_number(directories: Mapping[str, int]) -> dict[int, list[str]]:
+    """The names of each watch: a directory that is mounted in two places has two."""
+    found: dict[int, list[str]] = {}
+    for name, number in directories.items():
+        found.setdefault(number, []).append(name)
+    return found
 
 
 @frozen
@@ -241,12 +269,19 @@ def _target(path: str) -> str:
         return ""
 
 
-def _identity(directory: str) -> tuple[int, int] | None:
+def _may_be_open(path: str, mask: int) -> bool:
+    """Whether somebody may still be writing the file; then its closing is to come.
+
+    A name is made for a link, too, which nobody writes into or closes. A second name
+    moves the time of a file's change and not that of its content.
+    """
+    if not mask & inotify.CREATE or mask & inotify.IS_DIRECTORY:
+        return bool(mask & inotify.MODIFY)
     try:
-        found = os.stat(directory)
+        status = os.lstat(path)
     except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_mtime_ns == status.st_ctime_ns
 
 
 def _open_to_strangers(directory: str) -> bool:

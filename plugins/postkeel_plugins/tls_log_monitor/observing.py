@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC
-from hashlib import blake2b
 
 from postkeel.contract import (
     CheckNow,
@@ -178,6 +177,7 @@ def _rename(options: Options, secret: object) -> Callable[[str], str]:
         return keep
     if chosen != "pseudonym" or not isinstance(secret, bytes):
         return lambda _: OTHERS
+    from hashlib import blake2b  # which loads OpenSSL into an agent that is to be small
 
     def pseudonym(peer: str) -> str:
         # No name in the log has a blank, so none can pass for a pseudonym.
