@@ -8,7 +8,7 @@
 #           postfix and plugins need, default 100)
 # package   the Debian package: built twice, read, and run through lintian
 # other     Debian 13 on Debian 12, Debian 12 elsewhere; the package there too
-# system    both Debians booted: systemd, journald, rsyslog and Postfix as their units
+# system    Debian 12, 13 and sid booted: the package on them, through upgrades and power cuts
 #
 # A tier that cannot run is skipped with its reason; with CI=true that is a
 # failure. Output goes to build/log/TIER; a failed tier's is shown. The last
@@ -82,9 +82,25 @@ other() {
 }
 
 system() {
+    local suite failed=0 lanes=() said=()
     has_environment .venv-debian || return
     .venv-debian/bin/python tests/bed/booted_debian.py || return
-    timeout 1200 .venv-debian/bin/python -m pytest -p no:cacheprovider -q tests/system
+    POSTKEEL_DEB=$(bash packaging/build-deb.sh "$build/system" | tail -n 1)
+    export POSTKEEL_DEB
+    # A booted Debian mostly waits, so the releases are tested side by side.
+    for suite in bookworm trixie sid; do
+        POSTKEEL_SUITE=$suite timeout 1200 bash tests/steady.sh .venv-debian/bin/python -m \
+            pytest -q tests/system >"$build/system/$suite" &
+        lanes+=($!)
+    done
+    for suite in bookworm trixie sid; do
+        wait "${lanes[${#said[@]}]}" || failed=1
+        cat "$build/system/$suite"
+        said+=("$suite $(tail -n 1 "$build/system/$suite")")
+    done
+    printf '%s; ' "${said[@]}"
+    echo
+    return $failed
 }
 
 run_tier() { # NAME: sets verdict

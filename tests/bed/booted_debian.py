@@ -1,14 +1,14 @@
 """A booted Debian of one's own: systemd as its first process, no Docker; gone afterwards.
 
-The tree of that Debian is made once with mmdebstrap from the mirror that apt uses
-here, and kept in POSTKEEL_CACHE. Each boot is a layer in memory above it, in a
-mount namespace that ends with this process: nothing is left behind, and the tree
-stays as it is. It has no network but loopback; postkeel's source is read-only in
-it, and `postkeel` is a command there.
+Its tree is made once, see `debian_trees`. Each boot is a layer in memory above it,
+in a mount namespace that ends with this process: nothing is left behind, and the
+tree stays as it is. It has no network but loopback.
 
-    with booted_debian("bookworm") as debian:
-        debian.run("systemctl", "is-active", "postfix")
-        debian.reboot()
+    with booted_debian("bookworm") as debian:      # postkeel's source is read-only in it,
+        debian.run("postkeel", "check")            # and `postkeel` is a command there
+    with booted_debian("trixie", source=False) as debian:
+        debian.install(package)                    # as an administrator does
+        debian.crash()
 
 Needs root, namespaces, mmdebstrap and systemd-nspawn; `why_not()` says what is missing.
 """
@@ -16,10 +16,9 @@ Needs root, namespaces, mmdebstrap and systemd-nspawn; `why_not()` says what is 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,53 +26,39 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-SUITES = ("bookworm", "trixie")
+from debian_trees import NEXT, SUITES, tree_of, why_not
+
+__all__ = ["NEXT", "SUITES", "BootedDebian", "booted_debian", "make_trees", "tree_of", "why_not"]
 
 _TOP = Path(__file__).resolve().parents[2]
-_CACHE = Path(os.environ.get("POSTKEEL_CACHE", "/var/cache/postkeel-tests"))
-_LOCK = "/run/lock/postkeel-booted-debian"
 _PYTHON = "/usr/lib/python3/dist-packages"
 _SOURCE = "/opt/postkeel"
 _BOOT_SECONDS = 60.0
+_APT_SECONDS = 300.0
 _ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL=C.UTF-8",
     "HOME=/root",
+    "DEBIAN_FRONTEND=noninteractive",
 )
-_MASKED = (
-    "systemd-networkd.service",
-    "systemd-networkd.socket",
-    "systemd-networkd-wait-online.service",
-    "systemd-resolved.service",
-    "systemd-timesyncd.service",
-    "apt-daily.timer",
-    "apt-daily-upgrade.timer",
-    "dpkg-db-backup.timer",
-    "e2scrub_all.timer",
-    "fstrim.timer",
-)
-"""What waits for a network or works in the background, and would only disturb."""
-# alice is a system user, for journald keeps apart what others log.
-_PREPARE = (
-    'printf "127.0.0.1 localhost mx.example.test mx\\n::1 localhost\\n" > "$1/etc/hosts"',
-    'echo mx > "$1/etc/hostname"; rm -f "$1/etc/resolv.conf"; : > "$1/etc/resolv.conf"',
-    'chroot "$1" postconf -e myhostname=mx.example.test',
-    'rm -f "$1/var/lib/dbus/machine-id"; echo uninitialized > "$1/etc/machine-id"',
-    'mkdir -p "$1/var/log/journal"',
-    'chroot "$1" useradd --system --create-home --shell /bin/sh alice',
-    *(f'ln -sf /dev/null "$1/etc/systemd/system/{one}"' for one in _MASKED),
-)
-_ANSWERS = """\
-postfix postfix/main_mailer_type select Local only
-postfix postfix/mailname string mx.example.test
-"""
 # In a mount namespace of its own: boots for each line "boot", ends it for each other one,
-# and at the end of the input, which comes also when the test is killed.
+# and at the end of the input, which comes also when the test is killed. It has control groups
+# of its own, or the services of two Debians that run at once would be in one group.
 _KEEPER = """
 set -e
 mount -t tmpfs -o mode=755,size=2g tmpfs /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o "lowerdir=$1,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/root
+groups=
+own_group() {
+    [ -e "$1/cgroup.procs" ] && mkdir "$1$2/$3" && echo $$ >"$1$2/$3/cgroup.procs" || return 0
+    groups="$groups $1$2/$3"
+}
+unified=$(sed -n 's/^0:://p' /proc/self/cgroup)
+named=$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup)
+own_group /sys/fs/cgroup "${unified%/}" "$2-$$"
+own_group /sys/fs/cgroup/unified "${unified%/}" "$2-$$"
+own_group /sys/fs/cgroup/systemd "${named%/}" "$2-$$"
 echo $$
 stop() {
     [ -z "$running" ] || kill -"$1" "$running" 2>/dev/null || true
@@ -86,6 +71,7 @@ while read -r wish; do
     if [ "$wish" = boot ]; then
         SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setsid systemd-nspawn --quiet -D /mnt/root --boot \
             --private-network --machine="$2" --register=no --keep-unit --console=pipe \
+            --system-call-filter=bpf \
             --link-journal=no --resolv-conf=off --timezone=off --bind-ro="$3:$4" \
             systemd.log_level=notice </dev/null >/mnt/console 2>&1 &
         running=$!
@@ -93,25 +79,19 @@ while read -r wish; do
     echo "${running:-stopped}"
 done
 stop TERM
+for group in $groups; do
+    echo $$ >"${group%/*}/cgroup.procs"
+    find "$group" -depth -type d -exec rmdir {} ";"
+done
 """
 
 
-def why_not() -> str | None:
-    """Why no Debian can be booted here; None when one can."""
-    if os.geteuid() != 0:
-        return "booting a Debian needs root"
-    for program in ("mmdebstrap", "systemd-nspawn", "apt-get"):
-        if shutil.which(program) is None:
-            return f"booting a Debian needs {program}; packaging/needs.txt"
-    tried = subprocess.run(
-        ["unshare", "--mount", "--pid", "--net", "--fork", "true"], check=False, capture_output=True
-    )
-    return "namespaces are not allowed here" if tried.returncode else None
-
-
 @contextlib.contextmanager
-def booted_debian(suite: str) -> Iterator[BootedDebian]:
-    """This Debian, up and running, with Postfix as it is after its installation."""
+def booted_debian(suite: str, *, source: bool = True) -> Iterator[BootedDebian]:
+    """This Debian, up and running, with Postfix as it is after its installation.
+
+    source: whether `postkeel` is a command there, from this very source.
+    """
     with contextlib.ExitStack() as stack:
         keeper = stack.enter_context(
             subprocess.Popen(
@@ -127,7 +107,8 @@ def booted_debian(suite: str) -> Iterator[BootedDebian]:
         )
         debian = BootedDebian(keeper)
         stack.callback(debian.close)
-        debian.install_postkeel()
+        if source:
+            debian.install_source()
         debian.boot()
         yield debian
 
@@ -165,13 +146,32 @@ class BootedDebian:
         self._ask("stop")
         self.boot()
 
+    def crash(self) -> None:
+        """Kill all of it at once, as a power cut does, and boot again on what is left."""
+        self.cut_power()
+        self.boot()
+
+    def cut_power(self) -> None:
+        """Kill all of it at once; `boot` boots again on what was written until then."""
+        os.kill(self._first, signal.SIGKILL)
+        self._ask("stop")
+
     def write(self, inside: str, text: str, mode: int = 0o644) -> None:
         """Make a file in it, before the boot or after."""
-        root = Path(f"/proc/{self._first}/root") if self._first else self._mounts / "root"
-        file = root / inside.lstrip("/")
+        file = self._inside(inside)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(mode)
+
+    def read(self, inside: str) -> bytes:
+        """What a file in it holds, also when its power is cut."""
+        return self._inside(inside).read_bytes()
+
+    def take(self, outside: Path, inside: str) -> None:
+        """Copy a file into it."""
+        file = self._inside(inside)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(outside, file)
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """A process in it, with pipes; of no unit."""
@@ -183,21 +183,32 @@ class BootedDebian:
             text=True,
         )
 
-    def run(self, *command: str, fed: str = "", may_fail: bool = False) -> str:
+    def install(self, package: Path) -> None:
+        """`apt-get install` of this .deb."""
+        self.take(package, f"/root/{package.name}")
+        self.apt("install", "--allow-downgrades", f"/root/{package.name}")
+
+    def apt(self, *words: str) -> str:
+        """What `apt-get --yes` prints. It has no network, but what lies in the tree."""
+        keep = ("-o", "Dpkg::Options::=--force-confold")
+        return self.run("apt-get", "--quiet", "--yes", *keep, *words, seconds=_APT_SECONDS)
+
+    def run(self, *command: str, fed: str = "", may_fail: bool = False, seconds: float = 60) -> str:
         """What a command prints. Errors: RuntimeError with its words when it fails."""
         done = subprocess.run(
             [*self._enter(), *command],
             input=fed,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
         if done.returncode and not may_fail:
-            raise RuntimeError(f"{' '.join(command)}: {done.returncode}: {done.stderr[-2000:]}")
+            said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise RuntimeError(f"{' '.join(command)}: {done.returncode}: {said}")
         return done.stdout
 
-    def install_postkeel(self) -> None:
+    def install_source(self) -> None:
         """The command, and the metadata by which plugins are found, as a package brings them."""
         project = tomllib.loads((_TOP / "pyproject.toml").read_text())["project"]
         plugins = project["entry-points"]["postkeel.plugins"]
@@ -212,6 +223,10 @@ class BootedDebian:
             'exec /usr/bin/python3 -m postkeel "$@"\n',
             mode=0o755,
         )
+
+    def _inside(self, path: str) -> Path:
+        root = Path(f"/proc/{self._first}/root") if self._first else self._mounts / "root"
+        return root / path.lstrip("/")
 
     def _ask(self, wish: str) -> str:
         self._first = 0
@@ -247,63 +262,6 @@ def make_trees() -> int:
             reason = " ".join(str(error).split())
     print(reason or "the trees are there")
     return 77 if reason else 0
-
-
-def tree_of(suite: str) -> Path:
-    """The tree of this Debian, made if it is not there. Errors: RuntimeError."""
-    packages = _packages()
-    key = hashlib.sha256(repr((suite, packages, _PREPARE, _ANSWERS)).encode()).hexdigest()[:12]
-    tree = _CACHE / f"booted-{suite}-{key}"
-    with open(_LOCK, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not tree.is_dir():
-            _make(suite, tree, packages)
-    return tree
-
-
-def _packages() -> list[str]:
-    lines = (_TOP / "packaging/needs.txt").read_text().splitlines()
-    words = [line.split() for line in lines if line and not line.startswith("#")]
-    return [package for group, package, *_ in words if group in {"run", "system"}]
-
-
-def _make(suite: str, tree: Path, packages: list[str]) -> None:
-    mirror = _mirror()
-    new = tree.with_name(f"{tree.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    answers = f'printf "%s" "{_ANSWERS}" | chroot "$1" debconf-set-selections'
-    done = subprocess.run(
-        [
-            *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"),
-            f"--essential-hook={answers}",
-            *(f"--customize-hook={one}" for one in _PREPARE),
-            *(suite, str(new), f"deb {mirror} {suite} main"),
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        shutil.rmtree(new, ignore_errors=True)
-        raise RuntimeError(f"mmdebstrap {suite}: {done.stderr[-2000:]}")
-    new.rename(tree)
-
-
-def _mirror() -> str:
-    form = "$(REPO_URI) $(RELEASE)"
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", form, "Created-By: Packages"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for line in listed.splitlines():
-        address, _, release = line.partition(" ")
-        if "-" not in release:
-            return address
-    raise RuntimeError("apt knows no Debian mirror")
 
 
 if __name__ == "__main__":

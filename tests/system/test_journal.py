@@ -31,7 +31,11 @@ connect from liar.example[192.0.2.9]
 {CLAIM}
 disconnect from liar.example[192.0.2.9] ehlo=2 starttls=1 quit=1 commands=4
 """
-UNITS = {"bookworm": "postfix@-.service", "trixie": "postfix.service"}
+UNITS = {
+    "bookworm": "postfix@-.service",
+    "trixie": "postfix.service",
+    "sid": "postfix.service",
+}
 SERVICE = (
     "Type=notify",
     "WatchdogSec=20",
