@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
+from pathlib import Path
 
 import pytest
 import tomli
@@ -11,6 +13,8 @@ from postkeel.core.configuration import Configuration, read_configuration
 from postkeel.core.document import Document
 from postkeel.core.errors import ConfigurationError
 from postkeel.core.model import Mode
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def document(text, file="postkeel.toml"):
@@ -110,3 +114,13 @@ def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(ConfigurationError) as caught:
         read_configuration([document("mode = 1\nx = 2\ny = 3")])
     assert len(caught.value.problems) == 3
+
+
+def test_the_places_of_the_monitor_lie_in_those_of_the_agent():
+    """packaging/debian/postkeel.tmpfiles makes them, with other owners."""
+    lines = (ROOT / "packaging/debian/postkeel.tmpfiles").read_text().splitlines()
+    made = {line.split()[1] for line in lines}
+    known = Configuration()
+    assert made >= {known.state_directory, known.monitor_state_directory}
+    assert made >= {known.runtime_directory, known.monitor_runtime_directory}
+    assert os.path.dirname(known.channel) in made
