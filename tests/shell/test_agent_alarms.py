@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -108,6 +109,14 @@ def test_an_alarm_is_told_when_it_comes_and_when_it_is_over(agent, log, tmp_path
     assert lines(log) == []
     with History(str(tmp_path / "state"), read_only=True) as history:
         assert [len(one.judged) for one in history.reports()] == [0, 1, 2]
+
+
+def test_of_a_setting_the_end_names_the_parameter(agent, log):
+    one = alarm(1)
+    setting = replace(one.finding, depth=Depth.EFFECTIVE, effective="0")
+    agent.listening.heard("monitor", report(replace(one, finding=setting)))
+    agent.listening.heard("monitor", report())
+    assert lines(log)[-1].endswith('observed: tls-disabled is over: smtpd_tls_chain_files was "0"')
 
 
 def test_what_was_waived_is_not_told_to_be_over(agent, log):

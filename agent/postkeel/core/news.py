@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postkeel.core.model import Judged, Outcome, Report
+from postkeel.core.model import Depth, Finding, Judged, Outcome, Report
 
 
 def differs(report: Report, last: Report | None) -> bool:
@@ -21,10 +21,17 @@ def over(report: Report, last: Report | None) -> tuple[str, ...]:
     """A sentence for each alarm of the last report that does not stand any more."""
     standing = {(one.finding.subject, one.finding.effective) for one in report.judged}
     return tuple(
-        f"{one.finding.rule} is over: {one.finding.effective}"
+        f"{one.finding.rule} is over: {_seen(one.finding)}"
         for one in (alarms(last) if last else ())
         if (one.finding.subject, one.finding.effective) not in standing
     )
+
+
+def _seen(finding: Finding) -> str:
+    """What was seen is a sentence by itself; a setting is the value of a parameter."""
+    if finding.depth is Depth.OBSERVED:
+        return finding.effective
+    return f'{finding.parameter} was "{finding.effective}"'
 
 
 def _gist(report: Report) -> tuple[object, ...]:
