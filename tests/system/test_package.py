@@ -109,13 +109,11 @@ def test_a_new_main_cf_from_dpkg_reconfigure_is_hardened(server):
     assert server.debian.read(MAIN_CF) == before
     server.prove()
 
-    def drift():
-        server.run("rm", MAIN_CF)
-        server.run(*reconfigure)
-
-    report = server.corrects(drift)
-    assert "smtpd_tls_mandatory_protocols" in {one["parameter"] for one in report["judged"]}
-    assert server.is_as_wanted()
+    server.run("rm", MAIN_CF)
+    server.run(*reconfigure)
+    # The scripts edit it and restart Postfix while it is corrected: how often, is not said.
+    server.until(server.is_as_wanted)
+    server.prove()
 
 
 def test_what_debconf_resets_beside_tls_is_left_alone(server):
