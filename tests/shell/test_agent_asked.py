@@ -1,13 +1,17 @@
 """Monitors ask the agent for checks, and strangers write what makes them ask."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
-from postkeel.contract import EventKind
+from postkeel.contract import Event, EventKind, Outcome, Plan, Report
 from postkeel.core.configuration import Configuration
 from postkeel.registry import Registry
 from postkeel.shell.guard import ASKED_APART_SECONDS, Guard
 from postkeel.shell.loop import Loop
 from postkeel.shell.office import Guarding
+from postkeel.shell.round import TRY_AGAIN
 
 ONE, OTHER = "/etc/postfix", "/etc/postfix-out"
 
@@ -99,3 +103,15 @@ def test_who_asks_without_a_name_asks_for_all(agent):
     agent.check_all()
     agent.at(1059)
     assert len(agent.rounds) == 2
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_what_may_pass_is_tried_again_after_a_minute(agent, outcome):
+    now = datetime.now(UTC)
+    event = Event(kind=EventKind.TIMER, instance=ONE, time=now)
+    report = Report(instance=ONE, event=event, outcome=outcome, judged=(), plan=Plan(), seconds=0.1)
+    agent._come_back(report, now)
+    due = agent.office.loop.due_times().get(f"{ONE} {TRY_AGAIN}")
+    assert due == (1060 if outcome in (Outcome.FAILED, Outcome.REVERTED) else None)
+    agent._come_back(replace(report, outcome=Outcome.CLEAN), now)
+    assert f"{ONE} {TRY_AGAIN}" not in agent.office.loop.due_times()

@@ -22,6 +22,8 @@ from postkeel.shell.status_file import InstanceStatus
 from postkeel.shell.watch import Watcher
 
 RETRY_SECONDS = 60.0
+_MAY_PASS = (Outcome.FAILED, Outcome.REVERTED)
+"""Somebody may just have restarted Postfix; what is reverted again and again ends as a contest."""
 INSTALLING_SECONDS = 1.0
 """While packages are being installed dpkg's lock is looked at so often."""
 
@@ -235,7 +237,7 @@ class Guard:
         hold = self.memory.hold(directory, now)
         waits = {
             END_OF_HOLD: (hold.until - now).total_seconds() if hold and hold.until else None,
-            TRY_AGAIN: RETRY_SECONDS if report.outcome is Outcome.FAILED else None,
+            TRY_AGAIN: RETRY_SECONDS if report.outcome in _MAY_PASS else None,
         }
         for name, seconds in waits.items():
             timer = f"{directory} {name}"
