@@ -57,6 +57,7 @@ def parsed(path):
         ("core", ("core", "postfix")),
         ("postfix", ("core", "postfix")),
         ("maillog", ("core", "postfix", "maillog")),
+        ("reporting", ("contract", "core", "postfix", "reporting")),
     ],
 )
 def test_the_pure_parts_import_nothing_that_acts(part, below):
@@ -71,7 +72,8 @@ def test_the_pure_parts_import_nothing_that_acts(part, below):
 def test_plugins_see_only_the_public_contract():
     for path in sorted(PLUGINS.rglob("*.py")):
         ours = {one for one in imported(parsed(path)) if one.startswith("postkeel.")}
-        allowed = ("postkeel.contract", "postkeel.postfix", "postkeel.maillog")
+        rooms = ("contract", "database", "maillog", "postfix", "reporting")
+        allowed = tuple(f"postkeel.{one}" for one in rooms)
         assert all(one.startswith(allowed) for one in ours), name_of(path)
 
 

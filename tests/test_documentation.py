@@ -20,7 +20,7 @@ from postkeel import contract
 from postkeel.cli.commands import COMMANDS
 from postkeel.conformance import DIRECTORY, broken_promises, sample_event
 from postkeel.core import configuration as words
-from postkeel.core.configuration import Configuration, Contest, read_configuration
+from postkeel.core.configuration import Configuration, Contest, Reporting, read_configuration
 from postkeel.core.document import Document
 from postkeel.core.model import EventKind, Mode, Outcome
 from postkeel.discovery import Found
@@ -43,6 +43,7 @@ KEYS = {
     "": tuple(words._TOP),
     "contest": tuple(words._CONTEST),
     "instance": tuple(words._INSTANCE),
+    "reporting": tuple(words._REPORTING),
     "waiver": tuple(words._WAIVER),
 }
 
@@ -123,6 +124,7 @@ def test_the_shipped_configuration_names_every_key(table):
     within = {
         "": data,
         "contest": data.get("contest", {}),
+        "reporting": data.get("reporting", {}),
         "instance": next(iter(data.get("instance", {}).values()), {}),
         "waiver": next(iter(data.get("waiver", [])), {}),
     }[table]
@@ -135,12 +137,12 @@ def test_the_values_shown_are_the_defaults():
     plain = [
         one.name
         for one in fields(Configuration)
-        if one.name not in {"instances", "plugins", "waivers", "documents", "contest"}
+        if one.name not in {"instances", "plugins", "waivers", "documents", "contest", "reporting"}
     ]
     assert {one: getattr(shown, one) for one in plain} == {
         one: getattr(default, one) for one in plain
     }
-    assert shown.contest == Contest()
+    assert (shown.contest, shown.reporting) == (Contest(), Reporting())
     for plugin in (config_enforcer, tls_log_monitor):
         card = plugin.keel_card()
         defaults = {one.name: one.default for one in card.options}

@@ -21,11 +21,13 @@ from postkeel.contract import (
     Need,
     Option,
     Outcome,
+    Place,
     Plan,
     Report,
     Rule,
     Severity,
     Side,
+    Standing,
     Table,
     hookimpl,
 )
@@ -144,6 +146,70 @@ def test_an_option_has_its_least_value():
     text, data = "[plugins.p]\nn = 0\n", {"plugins": {"p": {"n": 0}}}
     with pytest.raises(ConfigurationError, match="2: option 'n' must be at least 1, not 0"):
         registry(plugin("p", card=card), text=text, data=data)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (["udp://x", "gopher://x"], "2: option 'to' knows no gopher"),
+        (["crash"], "2: option 'to' cannot be checked: ZeroDivisionError: "),
+    ],
+)
+def test_an_option_may_say_what_is_wrong_with_a_value(value, said):
+    def fault(urls):
+        assert isinstance(urls, tuple)
+        if urls == ("crash",):
+            raise ZeroDivisionError
+        return "knows no gopher" if any(one.startswith("gopher") for one in urls) else ""
+
+    card = Card(
+        name="p",
+        summary="a test",
+        side=Side.ROOT,
+        options=(Option(name="to", default=(), help="", fault=fault),),
+    )
+    right = {"plugins": {"p": {"to": ["udp://x"]}}}
+    one = registry(plugin("p", card=card), text="[plugins.p]\nto = 1\n", data=right)
+    assert one.plugins[0].options == {"to": ("udp://x",)}
+    wrong = {"plugins": {"p": {"to": value}}}
+    with pytest.raises(ConfigurationError, match=said):
+        registry(plugin("p", card=card), text="[plugins.p]\nto = 1\n", data=wrong)
+
+
+@pytest.mark.parametrize(("side", "within"), [(Side.ROOT, ""), (Side.MONITOR, "/monitor")])
+def test_a_reporter_is_told_where_it_may_keep_its_own(side, within):
+    given = []
+    one = registry(
+        plugin(
+            "p",
+            card=Card(name="p", summary="a test", side=side),
+            keel_deliver=lambda report, place: given.append(place),
+            keel_status=lambda options, place: given.append(place),
+        ),
+        data={"state_directory": "/srv/state", "runtime_directory": "/srv/run"},
+    )
+    assert one.deliver(REPORT, []) == []
+    assert one.standings([], side) == {}
+    place = Place(state=f"/srv/state{within}", runtime=f"/srv/run{within}")
+    assert given == [place, place]
+
+
+def test_how_reporters_stand_and_that_one_that_cannot_say_is_asked_again():
+    standing = Standing(said=("away since ten",), waiting=3)
+
+    def fail(options, place):
+        raise OSError("no file")
+
+    one = registry(
+        plugin("quiet"),
+        plugin("a", keel_status=lambda options, place: standing),
+        plugin("b", keel_status=fail),
+    )
+    for _ in range(QUARANTINE_AFTER + 1):
+        problems = []
+        assert one.standings(problems, Side.ROOT) == {"a": standing}
+        assert problems == ["plugin b: keel_status: OSError: no file"]
+    assert one.standings([], Side.MONITOR) == {}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from postkeel.contract import (
@@ -110,18 +111,21 @@ def broken_promises(
     facts: used beside the sample, and beside no facts at all; give those that
     your plugin asks for. options: `[plugins.NAME]`; default: the card's defaults.
     """
-    configuration = Configuration(plugins={name: options or {}})
-    registry = Registry(
-        [Found(name=name, source="conformance", load=lambda: plugin)], configuration
-    )
-    if registry.rejected:
-        return [f"rejected: {registry.rejected[0].reason}"]
-    return [
-        *_interests(registry),
-        *_facts(registry),
-        *_findings(registry, facts),
-        *_deliver(registry),
-    ]
+    with TemporaryDirectory() as place:
+        configuration = Configuration(
+            plugins={name: options or {}}, state_directory=place, runtime_directory=place
+        )
+        registry = Registry(
+            [Found(name=name, source="conformance", load=lambda: plugin)], configuration
+        )
+        if registry.rejected:
+            return [f"rejected: {registry.rejected[0].reason}"]
+        return [
+            *_interests(registry),
+            *_facts(registry),
+            *_findings(registry, facts),
+            *_deliver(registry),
+        ]
 
 
 def _pure(hook: str, call: Callable[[list[str]], Any]) -> Iterator[str]:
@@ -262,6 +266,7 @@ def _deliver(registry: Registry) -> Iterator[str]:
     for _ in range(2):
         problems: list[str] = []
         registry.deliver(report, problems)
+        registry.standings(problems, registry.plugins[0].card.side)
         yield from problems
 
 

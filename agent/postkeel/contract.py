@@ -1,4 +1,6 @@
-"""The public contract: all that a plugin may import, with `postkeel.postfix` and `.maillog`.
+"""The public contract: all that a plugin may import, with the packages that it names.
+
+These are `postkeel.postfix`, `.maillog` and `.reporting`, and `postkeel.database`.
 
 A plugin is a module or object with functions marked `@hookimpl`, found by the
 entry-point group `postkeel.plugins`:
@@ -14,8 +16,8 @@ reloaded; a reporter is asked again instead, for what it hands on to may be away
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Union
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Union
 
 from postkeel.core.frozen import frozen
 from postkeel.core.model import (
@@ -52,8 +54,7 @@ from postkeel.deferred import pluggy
 from postkeel.postfix.handshake import Handshake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +87,7 @@ __all__ = [
     "Options",
     "Outcome",
     "PackageChange",
+    "Place",
     "Plan",
     "Profile",
     "ProfileRule",
@@ -99,6 +101,7 @@ __all__ = [
     "SetParameter",
     "Severity",
     "Side",
+    "Standing",
     "Table",
     "Timer",
     "Upgrade",
@@ -110,6 +113,7 @@ __all__ = [
     "keel_gather",
     "keel_interests",
     "keel_observe",
+    "keel_status",
     "one_line",
 ]
 
@@ -125,13 +129,15 @@ Observation = Union[Finding, Records, CheckNow]
 class Option:
     """One key of `[plugins.NAME]`: its type is that of `default`; `help` is one line.
 
-    A number below `least` is refused as an error in the configuration.
+    A number below `least` is refused as an error in the configuration, and so is a value
+    for which `fault` says what is wrong with it, such as "must be a URL"; "" is right. Pure.
     """
 
     name: str
     default: str | int | bool | tuple[str, ...]
     help: str
     least: int | None = None
+    fault: Callable[[Any], str] | None = None
 
 
 @frozen
@@ -199,6 +205,30 @@ class Interest:
     log: LogLines | None = None
 
 
+@frozen
+class Place:
+    """Directories of the side that runs the plugin: it may write there, and nowhere else.
+
+    state: survives a reboot, and is for nobody else to read. runtime: everybody may read
+    it, and it is empty after a reboot. Either may not be there yet.
+    """
+
+    state: str
+    runtime: str
+
+
+@frozen
+class Standing:
+    """How a reporter stands: sentences for `postkeel status`, and reports for the metrics.
+
+    waiting: not yet handed on. dropped: never to be handed on, since the reporter keeps count.
+    """
+
+    said: tuple[str, ...] = ()
+    waiting: int = 0
+    dropped: int = 0
+
+
 @hookspec
 def keel_card() -> Card:
     """Say who you are: name, summary, side, options, rules.
@@ -249,11 +279,21 @@ def keel_observe(
 
 
 @hookspec
-def keel_deliver(report: Report, options: Options) -> None:
+def keel_deliver(report: Report, options: Options, place: Place) -> None:
     """Hand a report on. May do I/O: runs in a thread with a deadline of five seconds.
 
+    A reporter of side "monitor" is given the reports of both sides.
     Diagnostics: a failure is counted and the same report is offered again
     later, so deliver must stand being called twice for one report.
     Security: texts in a report may hold what strangers wrote; escape for where they go.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def keel_status(options: Options, place: Place) -> Standing | None:
+    """Say how you stand, as far as your own files tell: asked by `postkeel status` as well.
+
+    May do I/O: runs in a thread with a deadline of five seconds. Writes nothing.
     """
     raise NotImplementedError

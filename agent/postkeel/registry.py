@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from postkeel import contract
+from postkeel.cards import faulty, options_of
 from postkeel.contract import (
     Absent,
     Card,
@@ -21,12 +22,13 @@ from postkeel.contract import (
     Need,
     Observation,
     Options,
+    Place,
     Report,
     Side,
-    Table,
+    Standing,
 )
 from postkeel.core.configuration import Configuration
-from postkeel.core.errors import ConfigurationError, Problem
+from postkeel.core.errors import ConfigurationError
 from postkeel.core.frozen import frozen
 from postkeel.deferred import pluggy
 from postkeel.discovery import Found
@@ -34,8 +36,6 @@ from postkeel.discovery import Found
 GATHER_SECONDS = 10.0
 DELIVER_SECONDS = 5.0
 QUARANTINE_AFTER = 3
-
-_LEAST_ROWS = 100  # below that adding up rare rows cannot spare any
 
 
 @frozen
@@ -67,7 +67,7 @@ class Loaded:
         return any(
             count >= QUARANTINE_AFTER
             for hook, count in self.failures.items()
-            if hook != "keel_deliver"
+            if hook not in ("keel_deliver", "keel_status")
         )
 
 
@@ -80,6 +80,7 @@ class Registry:
         self._manager = pluggy.PluginManager("postkeel")
         self._manager.add_hookspecs(contract)
         self._callers: dict[tuple[str, str], Any] = {}
+        self._places = {one: _place(configuration, one) for one in Side}
         for one in found:
             self._register(one, configuration)
         self._check_configured(configuration)
@@ -96,11 +97,11 @@ class Registry:
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's defect is listed as its own
             self._manager.set_blocked(found.name)
             return reject(f"{type(error).__name__}: {error}")
-        reason = _faulty(card, found.name)
+        reason = faulty(card, found.name)
         if reason:
             self._manager.unregister(name=found.name)
             return reject(reason)
-        options = _options(card, configuration)
+        options = options_of(card, configuration)
         self.plugins.append(Loaded(found.name, found.source, card, options))
         return None
 
@@ -247,10 +248,36 @@ class Registry:
                 DELIVER_SECONDS,
                 report=report,
                 options=plugin.options,
+                place=self._places[plugin.card.side],
             )
             if len(problems) > before:
                 failed.append(plugin.name)
         return failed
+
+    def standings(self, problems: list[str], side: Side) -> dict[str, Standing]:
+        """How the reporters of this side stand, by name; those that have nothing to say are not."""
+        found = {}
+        for plugin in self.of(side):
+            answer = self._call(
+                plugin,
+                "keel_status",
+                problems,
+                DELIVER_SECONDS,
+                options=plugin.options,
+                place=self._places[side],
+            )
+            if isinstance(answer, Standing):
+                found[plugin.name] = answer
+        return found
+
+
+def _place(configuration: Configuration, side: Side) -> Place:
+    if side is Side.ROOT:
+        state, runtime = configuration.state_directory, configuration.runtime_directory
+    else:
+        state = configuration.monitor_state_directory
+        runtime = configuration.monitor_runtime_directory
+    return Place(state=state, runtime=runtime)
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
@@ -272,98 +299,3 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     if not result:
         raise TimeoutError(f"no answer within {seconds:g} s")
     return result[0]
-
-
-def _faulty(card: object, name: str) -> str:
-    if not isinstance(card, Card):
-        return "keel_card() is missing or does not return a Card"
-    if card.name != name:
-        return f"its card says {card.name!r}, its entry point {name!r}"
-    if card.side not in tuple(Side):
-        return f"side {card.side!r} is not one of root, monitor"
-    for what, names in (
-        ("option", [one.name for one in card.options]),
-        ("rule", [one.id for one in card.rules]),
-        ("table", [one.name for one in card.tables]),
-    ):
-        twice = next((one for one in names if names.count(one) > 1), None)
-        if twice:
-            return f"{what} {twice!r} stands twice on its card"
-    return next(
-        (
-            f"rule {one.id!r} has no rationale or no reference"
-            for one in card.rules
-            if not one.why.strip() or not one.references
-        ),
-        "",
-    ) or _faulty_tables(card)
-
-
-def _faulty_tables(card: Card) -> str:
-    if card.tables and card.side is not Side.MONITOR:
-        return "it has tables, and only plugins of side monitor keep records"
-    if card.tables and not _is_plain(card.name):
-        return "it has tables, so its name must be made of small letters and _"
-    for one in card.tables:
-        reason = _faulty_table(one)
-        if reason:
-            return f"table {one.name!r}: {reason}"
-    return ""
-
-
-def _faulty_table(table: Table) -> str:
-    """The names become names in SQL, which knows no upper case and no second column of one name."""
-    columns = ("instance", "hour", *table.key, *table.counters)
-    plain = all(_is_plain(one) for one in (table.name, *table.key, *table.counters))
-    complaints = {
-        "names of tables and columns are made of small letters and _": not plain,
-        "a column stands twice, or is called instance or hour": len({*columns}) < len(columns),
-        "key and counters must be tuples of a name or more": not _both_tuples(table),
-        f"it folds {table.folds!r}, which is no key column": table.folds not in ("", *table.key),
-        "most_rows must be 100 or more": table.most_rows < _LEAST_ROWS,
-        "kept_days must be 1 or more": table.kept_days < 1,
-    }
-    return next((text for text, true in complaints.items() if true), "")
-
-
-def _both_tuples(table: Table) -> bool:
-    return all(isinstance(one, tuple) and one for one in (table.key, table.counters))
-
-
-def _is_plain(name: str) -> bool:
-    letters = name.replace("_", "")
-    return letters.isascii() and letters.isalpha() and letters.islower()
-
-
-def _options(card: Card, configuration: Configuration) -> dict[str, object]:
-    """The plugin's options, defaults filled in; ConfigurationError for what its card lacks."""
-    given = configuration.plugins.get(card.name, {})
-    known = {one.name: one for one in card.options}
-    problems: list[Problem] = []
-    for key, value in given.items():
-        if key not in known:
-            message = (
-                f"plugin {card.name} has no option {key!r}; it has: {', '.join(known) or 'none'}"
-            )
-        elif not _same_type(value, known[key].default):
-            kind = type(known[key].default).__name__.replace("tuple", "list of texts")
-            message = f"option {key!r} must be a {kind}, not {value!r}"
-        elif _too_small(value, known[key].least):
-            message = f"option {key!r} must be at least {known[key].least}, not {value!r}"
-        else:
-            continue
-        problems.append(configuration.problem(message, "plugins", card.name, key))
-    if problems:
-        raise ConfigurationError(*problems)
-    chosen = {name: given.get(name, one.default) for name, one in known.items()}
-    return {name: tuple(one) if isinstance(one, list) else one for name, one in chosen.items()}
-
-
-def _too_small(value: object, least: int | None) -> bool:
-    return least is not None and isinstance(value, int) and value < least
-
-
-def _same_type(value: object, default: object) -> bool:
-    if isinstance(default, tuple):
-        return isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return type(value) is type(default)

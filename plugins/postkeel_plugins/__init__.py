@@ -4,8 +4,8 @@
     tls_log_monitor   counts what mail travels over, from the mail log, and raises alarms
     reporters         hand each round's report on
 
-A plugin imports `postkeel.contract`, `postkeel.postfix` and `postkeel.maillog`, and
-nothing else of the agent. It observes facts, or lines of the mail log, and returns
+A plugin imports `postkeel.contract`, `.database`, `.maillog`, `.postfix` and
+`.reporting`, and nothing else of the agent. It observes facts, or lines of the mail log, and returns
 findings and what is to be kept; the agent does the rest. A plugin of side "root" may
 say how to mend what it finds; one of side "monitor", which reads what strangers
 wrote, may not.

@@ -12,7 +12,7 @@ HEAVY = (
     "postkeel.maillog.tally",
     "postkeel.maillog.values",
     "postkeel.shell.agent",
-    "postkeel.shell.database",
+    "postkeel.database",
     "postkeel.shell.log_",
     "postkeel.shell.journal_",
     "postkeel.shell.monitor",

@@ -37,6 +37,10 @@ plugin_directory = "/etc/postkeel/plugins"
 corrections = 5
 seconds = 60
 
+[reporting]
+heartbeat = 0
+digest = "23:59"
+
 [instance."/etc/postfix-out"]
 mode = "enforce"
 profile = "interop"
@@ -60,6 +64,7 @@ def test_everything_that_can_be_set():
     assert read.settings("/etc/postfix-out").mode is Mode.ENFORCE
     assert read.settings("/etc/postfix-out").profile == "interop"
     assert (read.contest.corrections, read.contest.seconds) == (5, 60)
+    assert (read.reporting.heartbeat, read.reporting.digest) == (0, "23:59")
     assert read.plugins == {"syslog": {"facility": "mail"}}
     assert read.waivers[0].until == date(2027, 1, 31)
     assert read.waivers[0].parameter is None
@@ -93,6 +98,15 @@ WAIVER = '[[waiver]]\nrule = "r"\nreason = "x"\nowner = "o"\n'
         ("[contest]\ncorrections = 0", "postkeel.toml:2: 'corrections' must be a whole number"),
         ("[contest]\ncorrections = true", "postkeel.toml:2: 'corrections' must be a whole number"),
         ("contest = 3", "postkeel.toml:1: must be a table: [contest]"),
+        ("[reporting]\nheartbeat = 59", "postkeel.toml:2: 'heartbeat' must be a number of seconds"),
+        ("[reporting]\nheartbeat = -1", "postkeel.toml:2: 'heartbeat' must be a number of seconds"),
+        ("[reporting]\nheartbeat = true", "postkeel.toml:2: 'heartbeat' must be a number of"),
+        ("[reporting]\nheartbeat = 3e3", "postkeel.toml:2: 'heartbeat' must be a number of"),
+        ("[reporting]\ndigest = '6:30'", "postkeel.toml:2: 'digest' must be a time of day"),
+        ("[reporting]\ndigest = '06h30'", "postkeel.toml:2: 'digest' must be a time of day"),
+        ("[reporting]\ndigest = '24:00'", "postkeel.toml:2: 'digest' must be a time of day"),
+        ("[reporting]\ndigest = 630", "postkeel.toml:2: 'digest' must be a time of day"),
+        ("reporting = 3", "postkeel.toml:1: must be a table: [reporting]"),
         ('[instance.postfix]\nmode = "audit"', "postkeel.toml:1: an instance is named by its dir"),
         ('[instance."/x"]\nmod = 1', "postkeel.toml:2: unknown key 'mod'; known here are: mode"),
         ('[instance]\n"/x" = 1', "postkeel.toml:2: must be a table: [instance./x]"),

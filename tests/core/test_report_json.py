@@ -72,6 +72,7 @@ reports = st.builds(
     proof=many,
     diff=texts,
     upgrade=st.none() | upgrades,
+    told=st.lists(st.tuples(texts, texts), max_size=2).map(tuple),
 )
 
 

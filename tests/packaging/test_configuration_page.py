@@ -11,7 +11,7 @@ import tomli
 from man_page import Page
 from postkeel.core import configuration as keys
 from postkeel.core import profile as profile_keys
-from postkeel.core.configuration import Configuration, Contest, read_configuration
+from postkeel.core.configuration import Configuration, Contest, Reporting, read_configuration
 from postkeel.core.document import Document
 from postkeel.core.model import Severity
 from postkeel.core.profile import resolve_profile
@@ -50,14 +50,18 @@ def test_contests():
     assert defaults("CONTESTS") == known
 
 
+def test_reporting():
+    known = {name: getattr(Reporting(), name) for name in keys._REPORTING}
+    assert defaults("REPORTING") == known
+
+
 def test_instances():
     assert set(defaults("INSTANCES")) == set(keys._INSTANCE)
 
 
 def test_every_table_is_named():
-    shown = [
-        f"[{name}]" for name in ("contest", "[waiver]", 'instance."DIRECTORY"', "plugins.NAME")
-    ]
+    names = ("contest", "reporting", "[waiver]", 'instance."DIRECTORY"', "plugins.NAME")
+    shown = [f"[{name}]" for name in names]
     assert len(shown) == len(keys._TABLES)
     assert [one for one in shown if one not in PAGE.text] == []
 

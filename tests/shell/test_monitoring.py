@@ -225,7 +225,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     monkeypatch.setattr(monitor, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr("postkeel.shell.database._PATIENCE", 0.01)
+    monkeypatch.setattr("postkeel.database._PATIENCE", 0.01)
     made = Bench(tmp_path)
     yield made
     if made.monitoring:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from postkeel.core.document import Document
 from postkeel.core.errors import ConfigurationError, Problem
 from postkeel.core.frozen import frozen
 from postkeel.core.model import Finding, Mode, Waiver
+
+LEAST_HEARTBEAT = 60
 
 
 @frozen
@@ -19,6 +21,17 @@ class Contest:
 
     corrections: int = 3
     seconds: int = 600
+
+
+@frozen
+class Reporting:
+    """When the agent speaks up by itself: every so many seconds, 0 for never, and at a time of day.
+
+    `digest` is local time, such as "06:30"; "" for none.
+    """
+
+    heartbeat: int = 3600
+    digest: str = "06:30"
 
 
 @frozen
@@ -43,6 +56,7 @@ class Configuration:
     runtime_directory: str = "/run/postkeel"
     plugin_directory: str = ""
     contest: Contest = Contest()
+    reporting: Reporting = Reporting()
     instances: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
@@ -105,6 +119,7 @@ def read_configuration(documents: Iterable[Document]) -> Configuration:
     return Configuration(
         **reader.top,
         contest=Contest(**reader.contest),
+        reporting=Reporting(**reader.reporting),
         instances=reader.instances,
         plugins=reader.plugins,
         waivers=tuple(reader.waivers),
@@ -140,6 +155,23 @@ def _count(value: object) -> int:
     return value
 
 
+def _seconds(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or 0 != value < LEAST_HEARTBEAT:
+        raise ValueError(f"must be a number of seconds from {LEAST_HEARTBEAT}, or 0 for never")
+    return value
+
+
+def _time_of_day(value: object) -> str:
+    if value == "":
+        return ""
+    try:
+        if isinstance(value, str) and len(value) == len("06:30"):
+            return f"{time.fromisoformat(value):%H:%M}"
+    except ValueError:
+        pass
+    raise ValueError('must be a time of day such as "06:30", or "" for none')
+
+
 def _day(value: object) -> date:
     if not isinstance(value, date) or isinstance(value, datetime):
         raise ValueError("must be a date such as 2027-01-31")  # noqa: TRY004  collected above
@@ -157,6 +189,7 @@ _TOP: Mapping[str, _Take] = {
 }
 _INSTANCE: Mapping[str, _Take] = {"mode": lambda value: _mode(value).value, "profile": _text}
 _CONTEST: Mapping[str, _Take] = {"corrections": _count, "seconds": _count}
+_REPORTING: Mapping[str, _Take] = {"heartbeat": _seconds, "digest": _time_of_day}
 _WAIVER: Mapping[str, _Take] = {
     "rule": _text,
     "reason": _text,
@@ -166,7 +199,7 @@ _WAIVER: Mapping[str, _Take] = {
     "parameter": _text,
 }
 _WAIVER_REQUIRED = ("rule", "reason", "owner", "until")
-_TABLES = ("instance", "plugins", "contest", "waiver")
+_TABLES = ("instance", "plugins", "contest", "reporting", "waiver")
 
 
 class _Reader:
@@ -176,6 +209,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.top: dict[str, Any] = {}
         self.contest: dict[str, Any] = {}
+        self.reporting: dict[str, Any] = {}
         self.instances: dict[str, dict[str, Any]] = {}
         self.plugins: dict[str, dict[str, object]] = {}
         self.waivers: list[Waiver] = []
@@ -185,6 +219,8 @@ class _Reader:
         self.top.update(self.take(document, plain, _TOP))
         contest = self.table(document, document.data.get("contest", {}), "contest")
         self.contest.update(self.take(document, contest, _CONTEST, "contest"))
+        reporting = self.table(document, document.data.get("reporting", {}), "reporting")
+        self.reporting.update(self.take(document, reporting, _REPORTING, "reporting"))
         for name, table in self.table(
             document, document.data.get("instance", {}), "instance"
         ).items():

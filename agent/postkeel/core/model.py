@@ -66,6 +66,8 @@ class EventKind(str, Enum):
     LOG_LINES = "mail log lines"
     PACKAGES = "packages changed"
     REQUESTED = "requested"
+    HEARTBEAT = "heartbeat"
+    DIGEST = "digest"
 
 
 @frozen
@@ -328,6 +330,7 @@ class Report:
     `problems` are facts that could not be had and plugins that failed; `proof`
     is what was observed after a correction, one sentence a service, or which alarms
     are over. `upgrade` is None where nobody asked, or nothing to compare with was kept.
+    `told` are the named values of a heartbeat or digest; names are made of small letters and _.
     """
 
     instance: str
@@ -341,3 +344,4 @@ class Report:
     proof: tuple[str, ...] = ()
     diff: str = ""
     upgrade: Upgrade | None = None
+    told: tuple[tuple[str, str], ...] = ()

@@ -55,6 +55,7 @@ def report_to_data(report: Report) -> Data:
         "proof": list(report.proof),
         "diff": report.diff,
         "upgrade": None if report.upgrade is None else _upgrade_data(report.upgrade),
+        "told": [list(one) for one in report.told],
     }
 
 
@@ -152,6 +153,7 @@ def _report(data: Mapping[str, object]) -> Report:
         proof=_texts(data["proof"]),
         diff=_text(data["diff"]),
         upgrade=None if upgrade is None else _upgrade(_table(upgrade)),
+        told=tuple(_pair(one) for one in _list(data.get("told", []))),
     )
 
 
@@ -239,6 +241,11 @@ def _text(value: object) -> str:
 
 def _perhaps(value: object) -> str | None:
     return None if value is None else _text(value)
+
+
+def _pair(value: object) -> tuple[str, str]:
+    name, text = _texts(value)
+    return name, text
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from postkeel.core.errors import PostkeelError
 from postkeel.core.model import Judged, Outcome, Report
 from postkeel.core.report_json import data_to_report, report_to_data, says_something
-from postkeel.shell.database import DamagedError, Database, stored, transaction
+from postkeel.database import DamagedError, Database, stored, transaction
 
 if TYPE_CHECKING:
     import sqlite3

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from postkeel.core.errors import PostkeelError
 from postkeel.core.model import Row, Table
 from postkeel.core.text import one_line
-from postkeel.shell.database import stored
+from postkeel.database import stored
 
 if TYPE_CHECKING:
     import sqlite3

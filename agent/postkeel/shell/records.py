@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
 from postkeel.core.model import Records, Table
-from postkeel.shell.database import DamagedError, Database, stored, transaction
+from postkeel.database import DamagedError, Database, stored, transaction
 from postkeel.shell.record_limits import keep_within
 from postkeel.shell.record_tables import RecordTable, Value, kept_text
 
