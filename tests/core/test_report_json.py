@@ -6,77 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
+import drawn_reports
 from postkeel.core import model
 from postkeel.core.report_json import data_to_report, report_to_data, says_something
 
-texts = st.text(st.characters(), max_size=8)
-many = st.lists(texts, max_size=2).map(tuple)
-changes = st.one_of(
-    st.builds(model.SetParameter, name=texts, value=texts),
-    st.builds(model.RemoveParameter, name=texts),
-    st.builds(model.SetOverride, service=texts, name=texts, value=texts),
-    st.builds(model.RemoveOverride, service=texts, name=texts),
-)
-findings = st.builds(
-    model.Finding,
-    rule=texts,
-    severity=st.sampled_from(model.Severity),
-    depth=st.sampled_from(model.Depth),
-    parameter=texts,
-    where=texts,
-    effective=texts,
-    wanted=texts,
-    why=texts,
-    service=st.none() | texts,
-    remedy=st.lists(changes, max_size=2).map(tuple),
-)
-events = st.builds(
-    model.Event,
-    kind=st.sampled_from(model.EventKind),
-    instance=texts,
-    time=st.datetimes(timezones=st.just(UTC)),
-    detail=many,
-)
-planned = st.builds(model.PlannedChange, change=changes, rules=many)
-perhaps = st.none() | texts
-upgrades = st.builds(
-    model.Upgrade,
-    packages=st.lists(
-        st.builds(model.PackageChange, name=texts, before=perhaps, after=perhaps), max_size=2
-    ).map(tuple),
-    defaults=st.lists(
-        st.builds(model.DefaultChange, parameter=texts, before=perhaps, after=perhaps), max_size=2
-    ).map(tuple),
-    warnings=many,
-    time=st.none() | st.datetimes(timezones=st.just(UTC)),
-    command=texts,
-    requester=texts,
-)
-reports = st.builds(
-    model.Report,
-    instance=texts,
-    event=events,
-    outcome=st.sampled_from(model.Outcome),
-    judged=st.lists(
-        st.builds(
-            model.Judged, finding=findings, outcome=st.sampled_from(model.Outcome), reason=texts
-        ),
-        max_size=2,
-    ).map(tuple),
-    plan=st.builds(model.Plan, changes=st.lists(planned, max_size=2).map(tuple)),
-    seconds=st.floats(0, 1e6),
-    cause=texts,
-    problems=many,
-    proof=many,
-    diff=texts,
-    upgrade=st.none() | upgrades,
-    told=st.lists(st.tuples(texts, texts), max_size=2).map(tuple),
-)
 
-
-@given(reports)
+@given(drawn_reports.reports())
 def test_comes_back_as_it_was(report):
     assert data_to_report(json.loads(json.dumps(report_to_data(report)))) == report
 

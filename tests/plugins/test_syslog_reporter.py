@@ -1,14 +1,17 @@
-"""The line in the local syslog: table of reports and sentences, and a real datagram socket."""
+"""The local syslog: a real datagram socket, and a real journald."""
 
+import contextlib
+import json
 import os
 import socket
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import private_journal as bed
+from postkeel.cards import options_of
 from postkeel.contract import (
     Depth,
     Event,
@@ -17,19 +20,20 @@ from postkeel.contract import (
     Judged,
     Outcome,
     Plan,
-    RemoveParameter,
     Report,
-    SetOverride,
-    SetParameter,
     Severity,
 )
+from postkeel.core.configuration import Configuration
+from postkeel.core.errors import ConfigurationError
+from postkeel.reporting.cee import cee
+from postkeel.reporting.fields import message_of
+from postkeel.reporting.sentence import sentence
 from postkeel_plugins.reporters import syslog
-from postkeel_plugins.reporters.sentence import LIMIT, sentence
 
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 
 
-def finding(**more):
+def judged(outcome, **more):
     values = {
         "rule": "smtpd-protocols",
         "severity": Severity.ERROR,
@@ -40,227 +44,19 @@ def finding(**more):
         "wanted": ">=TLSv1.2",
         "why": "TLS 1.0 is broken",
     }
-    return Finding(**(values | more))
+    return Judged(finding=Finding(**(values | more)), outcome=outcome)
 
 
-def judged(outcome, reason="", **more):
-    return Judged(finding=finding(**more), outcome=outcome, reason=reason)
-
-
-def report(*findings, outcome=None, kind=EventKind.PATHS_CHANGED, **more):
+def report(*findings, kind=EventKind.PATHS_CHANGED, **more):
     return Report(
         instance="/etc/postfix",
         event=Event(kind=kind, instance="/etc/postfix", time=NOW),
-        outcome=outcome or (findings[0].outcome if findings else Outcome.CLEAN),
+        outcome=findings[0].outcome if findings else Outcome.CLEAN,
         judged=findings,
         plan=Plan(),
         seconds=0.1,
         **more,
     )
-
-
-WITNESS = "read in /var/log/mail.log, where others than Postfix may write"
-
-
-def alarm(outcome=Outcome.AUDITED, **more):
-    """As the log monitor finds them."""
-    values = {
-        "rule": "tls-disabled",
-        "depth": Depth.OBSERVED,
-        "parameter": "smtpd_tls_chain_files",
-        "where": "default",
-        "effective": "smtpd runs without TLS",
-        "wanted": "TLS",
-        "why": "Seen once; journald vouches for who wrote it: No server certs available.",
-    }
-    return judged(outcome, **(values | more))
-
-
-SET = (SetParameter(name="smtpd_tls_protocols", value=">=TLSv1.2"),)
-SENTENCES = {
-    "fixed, proved, with its cause": (
-        report(
-            judged(Outcome.FIXED, remedy=SET),
-            proof=("127.0.0.1:25 TLSv1.3", "127.0.0.1:465 TLSv1.3"),
-            cause="main.cf changed",
-        ),
-        (
-            "fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27"
-            ' was "TLSv1", now ">=TLSv1.2"; observed: 127.0.0.1:25 TLSv1.3, 127.0.0.1:465 TLSv1.3;'
-            " cause: main.cf changed"
-        ),
-    ),
-    "an override": (
-        report(
-            judged(
-                Outcome.FIXED,
-                service="submission/inet",
-                where="master.cf:12",
-                remedy=(
-                    RemoveParameter(name="smtpd_use_tls"),
-                    SetOverride(
-                        service="submission/inet", name="smtpd_tls_protocols", value=">=TLSv1.3"
-                    ),
-                ),
-            )
-        ),
-        (
-            "fixed 1: smtpd-protocols: smtpd_tls_protocols of submission/inet at master.cf:12"
-            ' was "TLSv1", now ">=TLSv1.3"'
-        ),
-    ),
-    "taken out": (
-        report(judged(Outcome.FIXED, remedy=(RemoveParameter(name="smtpd_tls_protocols"),))),
-        'fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27 was "TLSv1", now removed',
-    ),
-    "not corrected": (
-        report(judged(Outcome.AUDITED, where="default", effective="")),
-        'audited 1: smtpd-protocols: smtpd_tls_protocols by default is "", wanted ">=TLSv1.2"',
-    ),
-    "worst first, waived counted": (
-        report(
-            judged(Outcome.WAIVED),
-            judged(Outcome.AUDITED, rule="b"),
-            judged(Outcome.FAILED, rule="a", reason="disk full"),
-            outcome=Outcome.FAILED,
-        ),
-        (
-            'failed 1: a: smtpd_tls_protocols at main.cf:27 is "TLSv1", wanted ">=TLSv1.2"'
-            ' (disk full); audited 1: b: smtpd_tls_protocols at main.cf:27 is "TLSv1",'
-            ' wanted ">=TLSv1.2"; waived 1'
-        ),
-    ),
-    "only counted": (
-        report(judged(Outcome.WAIVED), judged(Outcome.WAIVED)),
-        "waived 2",
-    ),
-    "corrected by hand": (
-        report(judged(Outcome.FIXED)),
-        'fixed 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27 was "TLSv1", now ">=TLSv1.2"',
-    ),
-    "nothing wrong": (report(kind=EventKind.STARTED), "all as wanted"),
-    "failed before it could judge": (
-        report(outcome=Outcome.FAILED, problems=("main.cf: cannot be read",)),
-        "failed; problems: main.cf: cannot be read",
-    ),
-    "seen in the mail log": (
-        report(alarm(service="smtp/inet"), cause="seen in the mail log"),
-        (
-            'audited 1: tls-disabled: "smtpd runs without TLS", wanted "TLS"'
-            " (smtpd_tls_chain_files of smtp/inet):"
-            ' "Seen once; journald vouches for who wrote it: No server certs available.";'
-            " cause: seen in the mail log"
-        ),
-    ),
-    "an alarm that nobody is to hear of": (report(alarm(Outcome.WAIVED)), "waived 1"),
-    "over": (
-        report(kind=EventKind.TIMER, proof=("tls-disabled is over: smtpd runs without TLS",)),
-        "all as wanted; observed: tls-disabled is over: smtpd runs without TLS",
-    ),
-    "a live handshake that became right": (
-        report(alarm(Outcome.FIXED, parameter="smtpd_tls_protocols", effective="TLSv1")),
-        'fixed 1: tls-disabled: smtpd_tls_protocols by default was "TLSv1", now "TLS"',
-    ),
-    "what strangers wrote into the log": (
-        report(
-            alarm(
-                effective='clear text from x"; cause: none',
-                why=f'Seen twice; {WITNESS}: \x1b[2J"; audited 9\n\udcff. Because.',
-            )
-        ),
-        (
-            'audited 1: tls-disabled: "clear text from x\\"; cause: none", wanted "TLS"'
-            f' (smtpd_tls_chain_files): "Seen twice; {WITNESS}:'
-            ' \\x1b[2J\\"; audited 9\\n\\xff. Because."'
-        ),
-    ),
-    "what strangers wrote": (
-        report(judged(Outcome.AUDITED, effective='x"; cause: none\n\x1b[2J\udcff')),
-        (
-            "audited 1: smtpd-protocols: smtpd_tls_protocols at main.cf:27"
-            ' is "x\\"; cause: none\\n\\x1b[2J\\xff", wanted ">=TLSv1.2"'
-        ),
-    ),
-}
-
-
-@pytest.mark.parametrize(("told", "expected"), SENTENCES.values(), ids=SENTENCES)
-def test_sentence(told, expected):
-    assert sentence(told) == f"/etc/postfix: {expected}"
-
-
-def test_findings_that_do_not_fit_are_counted_and_the_cause_stays():
-    many = [judged(Outcome.AUDITED, rule=f"rule-{number}") for number in range(200)]
-    line = sentence(report(*many, proof=("none",), cause="main.cf changed"))
-    assert "audited 200: rule-0: " in line
-    assert line.endswith("; observed: none; cause: main.cf changed")
-    assert " more; " in line
-    assert LIMIT - 150 < len(line.encode()) <= LIMIT
-
-
-@pytest.mark.parametrize(
-    ("number", "evidence"), [(1, 320), (4, 320), (5, 110), (9, 110), (12, 0), (40, 0)]
-)
-def test_evidence_gives_way_before_findings_do_and_the_witness_last(number, evidence):
-    many = [
-        alarm(effective=f"smtpd {one} runs without TLS", why=f"Seen once; {WITNESS}: {'x' * 900}")
-        for one in range(number)
-    ]
-    line = sentence(report(*many))
-    assert line.count("runs without TLS") == number or (evidence == 0 and " more" in line)
-    assert line.count(WITNESS) == (number if evidence else 0)
-    assert line.count('[...]"') == (number if evidence else 0)
-    assert ("x" * 200 in line) is (evidence == 320)
-    assert len(line.encode()) <= LIMIT
-
-
-def test_an_outcome_without_room_for_a_name_is_counted():
-    many = [judged(Outcome.FAILED, rule=f"rule-{number}") for number in range(200)]
-    line = sentence(report(*many, judged(Outcome.AUDITED), judged(Outcome.HELD)))
-    assert line.endswith(" more; held 1; audited 1")
-
-
-def test_a_line_too_long_without_any_finding_is_cut():
-    texts = ("x" * 600,)
-    told = report(judged(Outcome.FAILED), problems=texts, proof=texts, cause=texts[0])
-    line = sentence(replace(told, instance="/srv/" + "y" * 600))
-    assert len(line.encode()) == LIMIT
-    assert line.endswith("x[...]")
-
-
-texts = st.text(st.characters(), max_size=3000)
-
-
-@given(texts, texts, st.lists(texts, max_size=3))
-def test_every_line_is_one_line_that_fits(effective, cause, proof):
-    told = report(
-        judged(Outcome.FIXED, effective=effective, parameter=cause),
-        alarm(effective=effective, why=cause, service=cause),
-        cause=cause,
-        proof=tuple(proof),
-    )
-    octets = syslog.line(told, 2, 4194304)
-    assert len(octets) <= 2048
-    assert octets.decode().isprintable()
-
-
-PRIORITIES = {
-    "reverted": (report(judged(Outcome.REVERTED)), 3),
-    "failed": (report(judged(Outcome.FAILED)), 3),
-    "contested": (report(judged(Outcome.CONTESTED)), 3),
-    "drift that stays": (report(judged(Outcome.AUDITED)), 4),
-    "only worth knowing": (report(judged(Outcome.AUDITED, severity=Severity.INFO)), 6),
-    "held": (report(judged(Outcome.HELD)), 4),
-    "fixed": (report(judged(Outcome.FIXED)), 5),
-    "fixed with a problem": (report(judged(Outcome.FIXED), problems=("x",)), 4),
-    "waived": (report(judged(Outcome.WAIVED)), 6),
-    "clean": (report(), 6),
-}
-
-
-@pytest.mark.parametrize(("told", "severity"), PRIORITIES.values(), ids=PRIORITIES)
-def test_how_loud(told, severity):
-    assert syslog.line(told, 2, 312).startswith(f"<{16 + severity}>postkeel[312]: ".encode())
 
 
 @pytest.fixture
@@ -272,20 +68,46 @@ def log(tmp_path):
         yield listening
 
 
-def options(tmp_path, **more):
-    return {one.name: one.default for one in syslog.keel_card().options} | {
-        "socket": str(tmp_path / "log"),
-        **more,
-    }
+def options(place, **more):
+    defaults = {one.name: one.default for one in syslog.keel_card().options}
+    return defaults | {"socket": str(place), **more}
 
 
 def test_sends_one_datagram_a_report(log, tmp_path):
     told = report(judged(Outcome.FIXED), judged(Outcome.FIXED, rule="other"))
-    syslog.keel_deliver(told, options(tmp_path, facility="daemon"))
+    syslog.keel_deliver(told, options(tmp_path / "log", facility="daemon"))
     expected = f"<29>postkeel[{os.getpid()}]: {sentence(told)}"
     assert log.recv(4096).decode() == expected
     with pytest.raises(TimeoutError):
         log.recv(4096)
+
+
+def test_severities_are_chosen(log, tmp_path):
+    chosen = options(tmp_path / "log", severities=("fixed=info", "heartbeat=debug"))
+    syslog.keel_deliver(report(judged(Outcome.FIXED)), chosen)
+    assert log.recv(4096).startswith(b"<22>postkeel[")
+
+
+def test_all_fields_as_json(log, tmp_path):
+    told = report(judged(Outcome.AUDITED, effective='x"} \n\x1b]'))
+    syslog.keel_deliver(told, options(tmp_path / "log", cee=True))
+    shown = log.recv(4096).decode()
+    head, _, document = shown.partition(": @cee: ")
+    assert head == f"<20>postkeel[{os.getpid()}]"
+    values = json.loads(document)
+    assert values.pop("msg") == sentence(told)
+    assert values == dict(message_of(told).fields)
+    assert values["effective"] == 'x"} \\n\\x1b]'
+
+
+BY_ITSELF = {"heartbeat": EventKind.HEARTBEAT, "digest": EventKind.DIGEST}
+
+
+@pytest.mark.parametrize("kind", BY_ITSELF.values(), ids=BY_ITSELF)
+def test_what_the_agent_says_by_itself_is_sent(log, tmp_path, kind):
+    told = report(kind=kind, told=(("guarded", "yes"),))
+    syslog.keel_deliver(told, options(tmp_path / "log"))
+    assert log.recv(4096).startswith(b"<22>postkeel[")
 
 
 QUIET = {
@@ -300,7 +122,7 @@ QUIET = {
 
 @pytest.mark.parametrize(("told", "heard"), QUIET.values(), ids=QUIET)
 def test_a_timer_that_found_nothing_is_silent(log, tmp_path, told, heard):
-    syslog.keel_deliver(told, options(tmp_path))
+    syslog.keel_deliver(told, options(tmp_path / "log"))
     log.setblocking(False)
     try:
         assert bool(log.recv(4096)) is heard
@@ -310,7 +132,7 @@ def test_a_timer_that_found_nothing_is_silent(log, tmp_path, told, heard):
 
 def test_no_syslog_is_an_error_for_the_caller_to_try_again(tmp_path):
     with pytest.raises(FileNotFoundError):
-        syslog.keel_deliver(report(), options(tmp_path))
+        syslog.keel_deliver(report(), options(tmp_path / "log"))
 
 
 def deliver_many(options):
@@ -321,9 +143,134 @@ def deliver_many(options):
 def test_a_syslog_that_hangs_is_given_up_in_time(log, tmp_path, monkeypatch):
     monkeypatch.setattr(syslog, "_PATIENCE", 0.05)
     with pytest.raises(TimeoutError):
-        deliver_many(options(tmp_path))
+        deliver_many(options(tmp_path / "log"))
 
 
-def test_an_unknown_facility_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"'mial'; known are: user, mail"):
-        syslog.keel_deliver(report(), options(tmp_path, facility="mial"))
+texts = st.text(st.characters(), max_size=3000)
+
+
+@given(texts, texts, st.booleans())
+def test_every_line_is_one_line_that_fits(effective, cause, as_json):
+    told = report(judged(Outcome.FIXED, effective=effective, parameter=cause), cause=cause)
+    _, octets = syslog.datagram(told, options("/nowhere", cee=as_json), 4194304)
+    assert len(octets) <= 2048
+    assert octets.decode().isprintable()
+
+
+WRONG = {
+    "facility": ("mial", r"option 'facility' must be one of: user, mail"),
+    "severities": (["fixed=quiet"], r"option 'severities' gives fixed 'quiet'; severities are"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [(k, *v) for k, v in WRONG.items()])
+def test_a_wrong_option_is_an_error_of_the_configuration(name, value, message):
+    configuration = Configuration(plugins={"syslog": {name: value}})
+    with pytest.raises(ConfigurationError, match=message):
+        options_of(syslog.keel_card(), configuration)
+
+
+# journald ---------------------------------------------------------------------------------
+
+
+def test_journald_is_known_by_its_socket(tmp_path):
+    room = tmp_path / "systemd/journal"
+    room.mkdir(parents=True)
+    for name in ("dev-log", "socket", "other"):
+        (room / name).touch()
+    (tmp_path / "log").symlink_to(room / "dev-log")
+    (tmp_path / "beside").symlink_to("systemd/journal/dev-log")
+    (tmp_path / "rsyslog").symlink_to(room / "other")
+    assert syslog.native_socket(str(tmp_path / "log")) == str(room / "socket")
+    assert syslog.native_socket(str(tmp_path / "beside")) == str(room / "socket")
+    assert syslog.native_socket(str(room / "dev-log")) == str(room / "socket")
+    assert syslog.native_socket(str(tmp_path / "rsyslog")) == ""
+    assert syslog.native_socket(str(tmp_path / "nothing")) == ""
+    (room / "socket").unlink()
+    assert syslog.native_socket(str(tmp_path / "log")) == ""
+
+
+@pytest.fixture
+def journald():
+    reason = bed.why_not()
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(bed.private_journal())
+
+
+def entries_of(journald):
+    """Ours, each with its fields as texts."""
+    journald.sync()
+    shown = journald.run("journalctl", "--output=json", "SYSLOG_IDENTIFIER=postkeel", "--all")
+    return [json.loads(one) for one in shown.splitlines()]
+
+
+SENT = {
+    "a heartbeat": report(kind=EventKind.HEARTBEAT, told=(("guarded", "no"), ("every", "60"))),
+    "two findings": report(
+        judged(Outcome.FAILED, effective="é" * 90, service="smtp/inet"),
+        judged(Outcome.AUDITED, depth=Depth.OBSERVED, why="Seen twice"),
+        cause="main.cf changed",
+        problems=("disk full",),
+    ),
+    "what strangers wrote": report(
+        judged(Outcome.AUDITED, effective="x\nPOSTKEEL_OUTCOME=clean\n\x1b[2J\udcff=\ufeff"),
+        cause="\nMESSAGE=forged\n_UID=0",
+    ),
+    "more than fits": report(
+        *[judged(Outcome.FAILED, rule=f"rule-{one}", effective="x" * 900) for one in range(40)]
+    ),
+}
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["sentence", "cee"])
+def test_every_field_is_a_field_of_the_journal(journald, tmp_path, as_json):
+    (tmp_path / "log").symlink_to(journald.root / "run/systemd/journal/dev-log")
+    chosen = options(tmp_path / "log", facility="local3", cee=as_json)
+    for told in SENT.values():
+        syslog.keel_deliver(told, chosen)
+    entries = entries_of(journald)
+    assert len(entries) == len(SENT)
+    for told, entry in zip(SENT.values(), entries, strict=True):
+        message = message_of(told)
+        assert entry["MESSAGE"] == (cee(message, (), 2000) if as_json else message.text)
+        assert entry["PRIORITY"] == str(message.severity)
+        assert entry["SYSLOG_FACILITY"] == "19"
+        assert entry["SYSLOG_PID"] == entry["_PID"] == str(os.getpid())
+        assert entry["_UID"] == str(os.getuid())
+        assert entry["_TRANSPORT"] == "journal"
+        ours = {name: value for name, value in entry.items() if name.startswith("POSTKEEL_")}
+        fields = {f"POSTKEEL_{name.upper()}": value for name, value in message.fields}
+        cut = ours.pop("POSTKEEL_CUT", "")
+        fields.pop("POSTKEEL_CUT", "")
+        assert ours.items() <= fields.items() if cut else ours == fields
+    assert [bool(one.get("POSTKEEL_CUT")) for one in entries] == [False, False, False, True]
+
+
+def test_journalctl_finds_reports_by_field(journald, tmp_path):
+    (tmp_path / "log").symlink_to(journald.root / "run/systemd/journal/dev-log")
+    for rule in ("smtpd-protocols", "smtpd-ciphers"):
+        syslog.keel_deliver(report(judged(Outcome.FIXED, rule=rule)), options(tmp_path / "log"))
+    journald.sync()
+    shown = journald.run("journalctl", "--output=cat", "POSTKEEL_RULE=smtpd-ciphers").decode()
+    assert shown.count("\n") == 1
+    assert "smtpd-ciphers" in shown
+
+
+def test_journald_forwards_entries_to_a_syslog_as_it_does_lines(journald, tmp_path):
+    (tmp_path / "log").symlink_to(journald.root / "run/systemd/journal/dev-log")
+    journald.stop()
+    journald.configure("ForwardToSyslog=yes")
+    told = report(judged(Outcome.FIXED), cause="main.cf changed")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as forwarded:
+        forwarded.bind(str(journald.root / "run/systemd/journal/syslog"))
+        forwarded.settimeout(30)
+        journald.start()
+        syslog.keel_deliver(told, options(tmp_path / "log", facility="local3"))
+        lines = iter(lambda: forwarded.recv(8192).decode(), "")
+        line = next(one for one in lines if "postkeel[" in one)
+    assert line.startswith("<157>")  # local3, notice
+    assert line.endswith(f" postkeel[{os.getpid()}]: {sentence(told)}")

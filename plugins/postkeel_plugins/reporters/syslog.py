@@ -2,7 +2,8 @@
 
 The socket is written to directly. syslog(3) tells nobody when a message is
 lost, and logging.handlers swallows errors and brings megabytes that the agent
-does not need otherwise.
+does not need otherwise. Where journald listens behind the socket, it is given
+the fields as well, by its own protocol.
 """
 
 from __future__ import annotations
@@ -11,38 +12,30 @@ import os
 
 from postkeel.contract import (
     Card,
-    EventKind,
     Option,
     Options,
-    Outcome,
     Report,
-    Severity,
     Side,
     hookimpl,
 )
-from postkeel_plugins.reporters.sentence import sentence
+from postkeel.reporting.fields import message_of
+from postkeel.reporting.journal import journal_entry
+from postkeel.reporting.message import Message
+from postkeel.reporting.sentence import LIMIT
+from postkeel.reporting.severities import (
+    FACILITIES,
+    facility_fault,
+    is_routine,
+    severities_fault,
+    severities_of,
+)
 
 _PATIENCE = 2.0
 """Seconds to wait for a syslog whose queue is full, of the five that deliver has."""
 
-_FACILITIES = {
-    "user": 1,
-    "mail": 2,
-    "daemon": 3,
-    "auth": 4,
-    "syslog": 5,
-    "authpriv": 10,
-    **{f"local{number}": 16 + number for number in range(8)},
-}
-_ERROR, _WARNING, _NOTICE, _INFO = 3, 4, 5, 6  # RFC 5424, table 2
-_PRIORITIES = {
-    Outcome.FAILED: _ERROR,
-    Outcome.REVERTED: _ERROR,
-    Outcome.CONTESTED: _ERROR,
-    Outcome.FIXED: _NOTICE,
-    Outcome.WAIVED: _INFO,
-    Outcome.CLEAN: _INFO,
-}
+_JOURNALD = "dev-log"
+_NATIVE = "socket"
+"""Names of journald's sockets in /run/systemd/journal: syslog's, and its own."""
 
 
 @hookimpl
@@ -56,7 +49,19 @@ def keel_card() -> Card:
             Option(
                 name="facility",
                 default="mail",
-                help="where syslog files the lines: " + ", ".join(_FACILITIES),
+                help="where syslog files the lines: " + ", ".join(FACILITIES),
+                fault=facility_fault,
+            ),
+            Option(
+                name="severities",
+                default=(),
+                help='other severities of outcomes and events, such as "fixed=info"',
+                fault=severities_fault,
+            ),
+            Option(
+                name="cee",
+                default=False,
+                help="all fields as @cee: JSON in place of the sentence",
             ),
         ),
     )
@@ -66,41 +71,49 @@ def keel_card() -> Card:
 def keel_deliver(report: Report, options: Options) -> None:
     """Send the line; nothing for a timer that found all as wanted.
 
-    Diagnostics: OSError when syslog is not there or does not take the line in
-    time, ValueError for a facility that does not exist.
+    Diagnostics: OSError when syslog is not there or does not take the line in time.
     Security: what strangers wrote is escaped, see `one_line`.
     """
-    facility = _FACILITIES.get(str(options["facility"]))
-    if facility is None:
-        known = ", ".join(_FACILITIES)
-        raise ValueError(f"unknown facility {options['facility']!r}; known are: {known}")
-    if _is_routine(report):
+    if is_routine(report):
         return
     import socket
 
-    datagram = line(report, facility, os.getpid())
+    place, octets = datagram(report, options, os.getpid())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
         connection.settimeout(_PATIENCE)
-        connection.connect(str(options["socket"]))
-        connection.send(datagram)
+        connection.connect(place)
+        connection.send(octets)
 
 
-def line(report: Report, facility: int, process: int) -> bytes:
-    """The datagram: priority, identifier and sentence, at most 2 KiB in all."""
-    return f"<{facility * 8 + _priority(report)}>postkeel[{process}]: {sentence(report)}".encode()
+def datagram(report: Report, options: Options, process: int) -> tuple[str, bytes]:
+    """The socket to send to, and what: an entry for journald, else a line."""
+    facility = FACILITIES[str(options["facility"])]
+    severities: tuple[str, ...] = options["severities"]  # type: ignore[assignment]
+    message = message_of(report, severities_of(severities))
+    place = str(options["socket"])
+    text = _as_json(message) if options["cee"] else message.text
+    native = native_socket(place)
+    if native:
+        return native, journal_entry(message, facility, process, text)
+    return place, line(message, text, facility, process)
 
 
-def _is_routine(report: Report) -> bool:
-    """A timer found nothing that needs saying: all as wanted, or waived as it was before."""
-    quiet = report.outcome in (Outcome.CLEAN, Outcome.WAIVED)
-    told = report.problems or report.proof
-    return quiet and not told and report.event.kind is EventKind.TIMER
+def line(message: Message, text: str, facility: int, process: int) -> bytes:
+    """Priority, identifier and text, at most 2 KiB in all."""
+    return f"<{facility * 8 + message.severity}>postkeel[{process}]: {text}".encode()
 
 
-def _priority(report: Report) -> int:
-    """How loud: a drift that stays is a warning at least, a finding of severity info is not."""
-    known = _PRIORITIES.get(report.outcome)
-    if known is None:
-        worst = any(one.finding.severity is not Severity.INFO for one in report.judged)
-        known = _WARNING if worst else _INFO
-    return min(known, _WARNING) if report.problems else known
+def _as_json(message: Message) -> str:
+    from postkeel.reporting.cee import cee
+
+    return cee(message, (), LIMIT)
+
+
+def native_socket(place: str) -> str:
+    """journald's own socket when it is what listens behind this one; else ""."""
+    directory, name = os.path.split(place)
+    if os.path.islink(place):
+        directory, name = os.path.split(os.path.join(directory, os.readlink(place)))
+    native = os.path.join(directory, _NATIVE)
+    beside = directory.endswith("/systemd/journal") and name == _JOURNALD
+    return native if beside and os.path.exists(native) else ""

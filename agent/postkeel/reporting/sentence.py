@@ -5,25 +5,21 @@ was "TLSv1", now ">=TLSv1.2"; observed: ...; cause: main.cf changed
 
 /etc/postfix: audited 1: tls-disabled: "smtpd runs without TLS", wanted "TLS"
 (smtpd_tls_chain_files): "Seen once; journald vouches for who wrote it: ..."
+
+/etc/postfix: heartbeat: guarded, last round fixed at 2026-11-23T13:40:00+00:00,
+findings 2, errors 0, alarms 1, held
+
+/etc/postfix: digest from 2026-11-22T06:30:00+00:00 until 2026-11-23T06:30:00+00:00:
+rounds 12, fixed 3; corrected: smtpd_tls_protocols 3
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import assert_never
+from collections.abc import Iterable, Mapping, Sequence
 
-from postkeel.contract import (
-    Depth,
-    Finding,
-    Judged,
-    Outcome,
-    RemoveOverride,
-    RemoveParameter,
-    Report,
-    SetOverride,
-    SetParameter,
-    one_line,
-)
+from postkeel.core.model import Depth, EventKind, Finding, Judged, Outcome, Report
+from postkeel.core.text import one_line
+from postkeel.reporting.ranking import WORST_FIRST, worst_first, written
 
 LIMIT = 2000
 """Octets: with its frame the line stays within the 2 KiB that every receiver should take."""
@@ -37,14 +33,23 @@ _EVIDENCE_LIMITS = (320, 110, 0)
 _MOST_NAMED = 40
 """Findings; more never fit."""
 
-_WORST_FIRST = (
-    Outcome.REVERTED,
-    Outcome.FAILED,
-    Outcome.CONTESTED,
-    Outcome.FIXED,
-    Outcome.HELD,
-    Outcome.AUDITED,
+_SUMMED = (
+    "rounds",
+    "fixed",
+    "audited",
+    "held",
+    "contested",
+    "reverted",
+    "failed",
+    "alarms",
+    "upgrades",
 )
+
+_STRETCH = (("from", "since"), ("until", "until"))
+_GUARDED = {"yes": "guarded", "no": "not guarded"}
+_STANDING = (("open_findings", "findings"), ("open_errors", "errors"), ("alarms", "alarms"))
+
+_QUIET = (Outcome.WAIVED, Outcome.CLEAN)
 
 
 def sentence(report: Report) -> str:
@@ -54,8 +59,7 @@ def sentence(report: Report) -> str:
     then findings are counted instead of named.
     """
     tail = _tail(report)
-    named = [one for one in report.judged if one.outcome in _WORST_FIRST]
-    named.sort(key=lambda one: _WORST_FIRST.index(one.outcome))
+    named = worst_first(one for one in report.judged if one.outcome not in _QUIET)
     most = min(len(named), _MOST_NAMED)
     whole = [(most, evidence) for evidence in _EVIDENCE_LIMITS]
     fewer = [(number, 0) for number in range(most - 1, -1, -1)]
@@ -69,7 +73,7 @@ def sentence(report: Report) -> str:
 
 def _head(report: Report, named: Sequence[Judged], number: int, evidence: int) -> str:
     groups = []
-    for outcome in _WORST_FIRST:
+    for outcome in WORST_FIRST[: -len(_QUIET)]:
         members = [one for one in named if one.outcome is outcome]
         if members:
             told = [one for one in named[:number] if one.outcome is outcome]
@@ -78,6 +82,8 @@ def _head(report: Report, named: Sequence[Judged], number: int, evidence: int) -
     waived = sum(one.outcome is Outcome.WAIVED for one in report.judged)
     if waived:
         groups.append(f"waived {waived}")
+    if report.told:
+        groups.insert(0, _told(report.event.kind, dict(report.told)))
     return f"{report.instance}: " + ("; ".join(groups) or _without_findings(report))
 
 
@@ -113,22 +119,33 @@ def _observed(finding: Finding, about: str, evidence: int) -> str:
 
 
 def _now(finding: Finding) -> str:
-    """What the remedy wrote; the first change to the finding's own parameter tells."""
-    for change in finding.remedy:
-        if change.name != finding.parameter:
-            continue
-        match change:
-            case SetParameter(value=value) | SetOverride(value=value):
-                return _value(value)
-            case RemoveParameter() | RemoveOverride():
-                return "removed"
-            case _:
-                assert_never(change)
-    return _value(finding.wanted)
+    value = written(finding)
+    return "removed" if value is None else _value(value)
 
 
 def _value(text: str, limit: int = _VALUE_LIMIT) -> str:
     return '"' + one_line(text, limit).replace('"', '\\"') + '"'
+
+
+def _told(kind: EventKind, told: Mapping[str, str]) -> str:
+    return _digest(told) if kind is EventKind.DIGEST else f"{kind.value}: {_heartbeat(told)}"
+
+
+def _heartbeat(told: Mapping[str, str]) -> str:
+    parts = [_GUARDED.get(told.get("guarded", ""), "state unknown")]
+    if "last_outcome" in told:
+        at = f" at {told['last_round']}" if "last_round" in told else ""
+        parts.append(f"last round {told['last_outcome']}{at}")
+    parts += [f"{word} {told[name]}" for name, word in _STANDING if name in told]
+    parts += ["held"] if told.get("held") == "yes" else []
+    return ", ".join(parts)
+
+
+def _digest(told: Mapping[str, str]) -> str:
+    since, until = (f" {word} {told[name]}" if name in told else "" for word, name in _STRETCH)
+    parts = [f"{name} {told[name]}" for name in _SUMMED if told.get(name, "0") != "0"]
+    corrected = f"; corrected: {told['changed']}" if told.get("changed") else ""
+    return f"digest{since}{until}: {', '.join(parts) or 'nothing happened'}{corrected}"
 
 
 def _tail(report: Report) -> list[str]:
