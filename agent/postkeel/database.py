@@ -32,11 +32,17 @@ _STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 _LONGEST = 16_777_216  # octets of one value
 _PATIENCE = 1.0  # seconds to wait for another writer; the agent's loop waits with it
 
+__all__ = ["DamagedError", "Database", "MisplacedError", "PostkeelError", "stored", "transaction"]
+
 T = TypeVar("T")
 
 
 class DamagedError(PostkeelError):
     """The file is no database, or a broken one."""
+
+
+class MisplacedError(PostkeelError):
+    """A link, directory or pipe stands where the file should be."""
 
 
 class _HalfBegunError(PostkeelError):
@@ -58,6 +64,10 @@ class Database:
     version: ClassVar[int]
     cache: ClassVar[int]
     """KiB of the file that are kept in memory."""
+    damage: ClassVar[tuple[int, ...]] = ()
+    """Result codes of SQLite that mean damage as well, besides those that always do."""
+    any_thread: ClassVar[bool] = False
+    """Whether threads share it: the subclass then sees to it that they come one at a time."""
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.path = path
@@ -93,7 +103,10 @@ class Database:
             return nothing
 
     def _guarded(self, act: Callable[[sqlite3.Connection], T]) -> T:
-        """Act on the connection; whatever fails closes it, so that the next call starts anew."""
+        """Act on the connection; what fails closes it, so that the next call starts anew.
+
+        Unless the disk is full: what is open can still be read, and nothing else be opened.
+        """
         import sqlite3
 
         try:
@@ -101,10 +114,11 @@ class Database:
                 self._connection = self._open()
             return act(self._connection)
         except (sqlite3.Error, OSError, ValueError) as error:
-            self.close()
             code = getattr(error, "sqlite_errorcode", None) or 0
+            if code != sqlite3.SQLITE_FULL:
+                self.close()
             text = f"{self.path}: {getattr(error, 'strerror', None) or error}"
-            if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, *self.damage}:
                 raise DamagedError(text) from error
             if code == sqlite3.SQLITE_READONLY_ROLLBACK:
                 raise _HalfBegunError(text) from error
@@ -117,9 +131,15 @@ class Database:
             _make(self.path)
         if not stat.S_ISREG(os.lstat(self.path).st_mode):
             # SQLite follows a link, and waits for the other end of a pipe.
-            raise ValueError("not a regular file")
+            raise MisplacedError(f"{self.path}: not a regular file")
         name = f"file:{_quoted(self.path)}?mode={'ro' if self._read_only else 'rw'}"
-        connection = sqlite3.connect(name, uri=True, timeout=_PATIENCE, isolation_level=None)
+        connection = sqlite3.connect(
+            name,
+            uri=True,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=not self.any_thread,
+        )
         try:
             self._prepare(connection)
         except BaseException:

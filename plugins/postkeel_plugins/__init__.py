@@ -2,11 +2,12 @@
 
     config_enforcer   judges Postfix's settings by the profile, and says how to mend them
     tls_log_monitor   counts what mail travels over, from the mail log, and raises alarms
-    reporters         hand each round's report on
+    central           hands reports to a central syslog, and keeps them until one has them
+    reporters         hand each report on to one place of this host
 
 A plugin imports `postkeel.contract`, `.database`, `.maillog`, `.postfix` and
-`.reporting`, and nothing else of the agent. It observes facts, or lines of the mail log, and returns
-findings and what is to be kept; the agent does the rest. A plugin of side "root" may
-say how to mend what it finds; one of side "monitor", which reads what strangers
-wrote, may not.
+`.reporting`, and nothing else of the agent. It observes facts, or lines of the mail
+log, and returns findings and what is to be kept; the agent does the rest. A plugin of
+side "root" may say how to mend what it finds; one of side "monitor", which reads what
+strangers wrote, may not.
 """
