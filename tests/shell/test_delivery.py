@@ -9,6 +9,7 @@ import pytest
 
 from postkeel.contract import Card, Event, EventKind, Outcome, Plan, Report, Side, hookimpl
 from postkeel.core.configuration import Configuration
+from postkeel.core.errors import PostkeelError
 from postkeel.discovery import Found
 from postkeel.registry import Registry
 from postkeel.shell import delivery
@@ -151,6 +152,7 @@ def test_a_history_that_takes_nothing_costs_no_report(loop, tmp_path):
 
 def test_the_oldest_goes_when_too_many_wait_and_that_is_said(loop, history, monkeypatch):
     monkeypatch.setattr(delivery, "UNDELIVERED_AT_MOST", 2)
+    monkeypatch.setattr(delivery, "SAY_SECONDS", 0.05)
     absent = Reporter("absent")
     absent.away, absent.slowly = True, 0
     complaints = []
@@ -158,4 +160,79 @@ def test_the_oldest_goes_when_too_many_wait_and_that_is_said(loop, history, monk
     for number in range(3):
         handing.deliver(report(str(number)))
     assert [one.cause for _, one, _ in history.undelivered()] == ["1", "2"]
-    assert "too many reports wait: one is never told to absent" in map(str, complaints)
+    # All of a moment are one complaint.
+    handing.deliver(report("3"))
+    loop.after("end", 0.1, loop.stop)
+    loop.run_until_stopped()
+    assert "too many reports wait: 2 are never told to absent" in map(str, complaints)
+
+
+class Box:
+    """Takes reports beside the plugins, unless it is full."""
+
+    def __init__(self):
+        self.full = False
+        self.taken = []
+
+    def take(self, report):
+        if self.full:
+            raise PostkeelError("box: No space left on device")
+        self.taken.append(report.cause)
+
+
+def test_who_is_no_plugin_is_handed_reports_in_the_same_way(loop, history, tmp_path):
+    steady, box, complaints = Reporter("steady"), Box(), []
+    handing = Delivery(loop, registry(steady), history, complaints.append, {"box": box.take})
+    handing.deliver(report("0"))
+    box.full = True
+    loop.clock = lambda: 1000.0  # no time passes
+    handing.deliver(report("1"))
+    assert [(told.cause, names) for _, told, names in history.undelivered()] == [("1", ("box",))]
+    assert [*map(str, complaints)] == ["box: No space left on device"]
+    box.full = False
+    with History(str(tmp_path)) as later:
+        second = Delivery(loop, registry(steady), later, pytest.fail, {"box": box.take})
+        second.begin()
+        second.deliver(report("2"))
+        assert later.undelivered() == ()
+    assert box.taken == steady.taken == ["0", "1", "2"]
+    second.renew(registry(steady), history)
+    second.deliver(report("3"))
+    assert (box.taken[-1], steady.taken[-1]) == ("2", "3")
+
+
+def test_what_is_passed_on_goes_to_those_named_alone(loop, history):
+    one, other = Reporter("one"), Reporter("other")
+    handing = Delivery(loop, registry(one, other), history, pytest.fail)
+    assert handing.pass_on(report("0"), ["one"])
+    assert (one.taken, other.taken) == (["0"], [])
+
+
+def test_what_is_passed_on_waits_behind_what_waits_already(loop, history):
+    loop.clock = lambda: 1000.0
+    one, other = Reporter("one"), Reporter("other")
+    one.away, one.slowly = True, 0
+    complaints = []
+    handing = Delivery(loop, registry(one, other), history, complaints.append)
+    handing.deliver(report("0"))
+    handing._not_before = 2000.0
+    assert handing.pass_on(report("1"), ["one"])
+    assert handing.pass_on(report("2"), ["other"])
+    assert one.asked == 1
+    assert [told.cause for _, told, _ in history.undelivered()] == ["0", "1"]
+    one.away, handing._not_before = False, 0.0
+    assert handing.pass_on(report("3"), ["one", "other"])
+    assert (one.taken, other.taken) == (["0", "1", "3"], ["0", "2", "3"])
+    assert history.undelivered() == ()
+
+
+def test_what_can_be_neither_passed_on_nor_kept_is_given_back(loop, tmp_path):
+    absent = Reporter("absent")
+    absent.away, absent.slowly = True, 0
+    (tmp_path / "history.sqlite3").mkdir()
+    with History(str(tmp_path)) as broken:
+        handing = Delivery(loop, registry(absent), broken, lambda error: None)
+        assert not handing.pass_on(report("0"), ["absent"])
+        absent.away = False
+        assert handing.pass_on(report("0"), ["absent"])
+    assert absent.taken == ["0"]

@@ -108,6 +108,7 @@ class Heard:
         self.reports = []
         self.checks = []
         self.complaints = []
+        self.counted = []
         self.refreshed = 0
 
     def heard(self, plugin, report):
@@ -119,6 +120,9 @@ class Heard:
 
     def complain(self, error):
         self.complaints.append(str(error))
+
+    def kept(self, directory, records):
+        self.counted.append((directory, records.add))
 
     def refresh(self):
         self.refreshed += 1
@@ -288,6 +292,8 @@ def test_what_could_not_be_kept_is_read_again_from_the_kept_position(bench, kind
     bench.plugin.timers = ()
     bench.turn()
     assert bench.counted() == {"before": 1, "after": 1}
+    told = [row[-1] for _, add in bench.heard.counted for rows in add.values() for row in rows]
+    assert sorted(told) == ["after", "before"]  # what was not kept is not told of
     assert bench.kept().state == ["before", "after"]
     (complaint,) = bench.heard.complaints
     assert "database is locked" in complaint

@@ -34,7 +34,13 @@ def main(arguments: Namespace) -> int:
         )
 
     def say(report: Report) -> None:
-        if sys.stdout.isatty():
+        if not sys.stdout.isatty():
+            return
+        if report.told:
+            from postkeel.reporting.sentence import sentence
+
+            print(sentence(report))
+        else:
             print_report(report, paint)
 
     Agent(load, say, Notifier(os.environ), side).run()

@@ -9,16 +9,22 @@ from datetime import UTC, datetime
 
 from postkeel.cli.opening import instances, open_configuration
 from postkeel.cli.render import Paint, print_json
+from postkeel.contract import Standing
 from postkeel.core.configuration import Configuration
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
-from postkeel.core.model import Hold
+from postkeel.core.model import Hold, Side
 from postkeel.core.text import one_line
+from postkeel.discovery import find_plugins
+from postkeel.registry import Registry
+from postkeel.shell.forked import answer_of
 from postkeel.shell.holds import Holds
 from postkeel.shell.instance_lock import guarded_by
+from postkeel.shell.owner import become_owner
 from postkeel.shell.status_file import AgentStatus, InstanceStatus, read_status
 
 _MOST_ALARMS = 20
+_REPORTERS_SECONDS = 10.0
 
 
 @frozen
@@ -49,12 +55,18 @@ def main(arguments: Namespace) -> int:
         )
         for directory in instances(arguments)
     ]
+    reporters, problems = _reporters(configuration)
     if arguments.format == "json":
-        print_json(instances=[_data(one) for one in rows])
+        print_json(
+            instances=[_data(one) for one in rows],
+            reporters=[{"name": name, **asdict(one)} for name, one in reporters.items()],
+            problems=problems,
+        )
     else:
         paint = Paint(arguments)
         for row in rows:
             _print(configuration, paint, row)
+        _print_reporters(paint, reporters, problems)
     return 0 if all(one.pid and one.monitor for one in rows) else 2
 
 
@@ -90,6 +102,30 @@ def _known(
                 problems=(*known[one.config_directory].problems, *one.problems),
             )
     return known
+
+
+def _reporters(configuration: Configuration) -> tuple[dict[str, Standing], list[str]]:
+    """How those stand that hand reports to far away, as far as their files tell, and what fails.
+
+    Security: the files are read as the monitor's user, whose they are, in a process that
+    ends: a thread that hangs must not go on as root.
+    """
+
+    def asked() -> object:
+        become_owner(configuration.monitor_state_directory)
+        problems: list[str] = []
+        found = registry.standings(problems, Side.MONITOR).items()
+        return [(name, one.said, one.waiting, one.dropped) for name, one in found], problems
+
+    try:
+        registry = Registry(find_plugins(configuration), configuration)
+        answers, problems = answer_of(asked, _REPORTERS_SECONDS)
+    except PostkeelError as error:  # the agent goes on with what it has loaded
+        return {}, [f"reporters: {error}"]
+    return {
+        name: Standing(said=tuple(said), waiting=waiting, dropped=dropped)
+        for name, said, waiting, dropped in answers
+    }, problems
 
 
 def _data(row: _Row) -> dict[str, object]:
@@ -142,3 +178,14 @@ def _print_status(paint: Paint, status: InstanceStatus) -> None:
         print(f"  and {len(status.alarms) - _MOST_ALARMS} more alarms: see `postkeel history`")
     for problem in status.problems:
         print(f"  problem: {one_line(problem)}")
+
+
+def _print_reporters(paint: Paint, reporters: dict[str, Standing], problems: list[str]) -> None:
+    for name, standing in reporters.items():
+        for said in standing.said:
+            print(f"{one_line(name)}: {one_line(said, 400)}")
+        if standing.dropped:
+            lost = f"{standing.dropped} reports were dropped"
+            print(f"{one_line(name)}: {paint('error', lost)} in all")
+    for problem in problems:
+        print(f"problem: {one_line(problem, 400)}")

@@ -17,6 +17,11 @@ def alarms(report: Report) -> list[Judged]:
     return [one for one in report.judged if one.outcome is not Outcome.WAIVED]
 
 
+def standing(report: Report) -> list[Judged]:
+    """What is wrong after the round, and nobody waived."""
+    return [one for one in report.judged if one.outcome not in (Outcome.FIXED, Outcome.WAIVED)]
+
+
 def over(report: Report, last: Report | None) -> tuple[str, ...]:
     """A sentence for each alarm of the last report that does not stand any more."""
     standing = {(one.finding.subject, one.finding.effective) for one in report.judged}

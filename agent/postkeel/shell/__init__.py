@@ -5,4 +5,5 @@ writer of Postfix's files is `writer`; everything else here only reads them.
 
     agent, round, looking, correction   the side "root": files and handshakes, corrected
     monitoring, log_source, records     the side "monitor": the mail log, counted and told
+    delivery, outbox, inbox, pulse      reports on their way, and those that come by the clock
 """

@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from postkeel import __version__
-from postkeel.contract import Facts, Report, Side
+from postkeel.contract import Facts, Records, Report, Side
 from postkeel.core.errors import PostkeelError
 from postkeel.core.text import one_line
-from postkeel.shell.delivery import Delivery
+from postkeel.shell.delivery import Delivery, Others
 from postkeel.shell.history import History
 from postkeel.shell.instance_lock import InstanceLock
 from postkeel.shell.loop import Loop
@@ -29,8 +29,13 @@ from postkeel.shell.status_file import AgentStatus, InstanceStatus, remove_statu
 
 if TYPE_CHECKING:
     from postkeel.shell.channel import Requests
+    from postkeel.shell.correcting import Correcting
     from postkeel.shell.guard import Guard
+    from postkeel.shell.inbox import Inbox
     from postkeel.shell.listening import Bystander, Listening
+    from postkeel.shell.pulse import Pulse
+
+_OUTBOX = "the outbox"
 
 
 class Agent:
@@ -64,6 +69,8 @@ class Agent:
         self.guard: Guard | None = None
         self.listening: Listening | None = None
         self.bystander: Bystander | None = None
+        self.inbox: Inbox | None = None
+        self.pulse: Pulse | None = None
         # Imported here, for each side alone is to do without what only the other needs.
         if side is not Side.MONITOR:
             from postkeel.shell.guard import Guard
@@ -72,10 +79,14 @@ class Agent:
         self.history = self._open_history()
         if side is not Side.ROOT:
             from postkeel.shell.listening import Bystander, Listening
+            from postkeel.shell.pulse import Pulse
 
-            self.listening = Listening(self, self.history, self._check_now)
+            self.listening = Listening(self, self.history, self._check_now, self._kept)
+            self.pulse = Pulse(self, self._correcting, self.listening.listened)
             self.bystander = Bystander(self, self._learn) if side is Side.MONITOR else None
-        self.delivery = Delivery(self.loop, self.guarding.registry, self.history, self.complain)
+        self.delivery = Delivery(
+            self.loop, self.guarding.registry, self.history, self.complain, self._others()
+        )
 
     def run(self) -> None:
         """Guard until SIGTERM or SIGINT.
@@ -107,7 +118,8 @@ class Agent:
 
     def close(self) -> None:
         """Give back everything."""
-        for part in (self._requests, self.listening, self.bystander, self.guard):
+        parts = (self.pulse, self._requests, self.inbox, self.listening, self.bystander, self.guard)
+        for part in parts:
             if part is not None:
                 part.close()
         self.history.close()
@@ -132,7 +144,7 @@ class Agent:
         self.history = self._open_history()
         if self.listening is not None:
             self.listening.renew(self.history)
-        self.delivery.renew(guarding.registry, self.history)
+        self.delivery.renew(guarding.registry, self.history, self._others())
         self._begin()
 
     def is_outdated(self) -> bool:
@@ -154,9 +166,24 @@ class Agent:
     def deliver(self, report: Report) -> None:
         self._say(report)
         self.delivery.deliver(report)
+        if self.pulse is not None:
+            self.pulse.passed(report)
+
+    def pass_on(self, report: Report) -> bool:
+        """Hand a report of the correcting side's process to those who have not heard of it.
+
+        False when it must be offered again.
+        """
+        names = [one.name for one in self.guarding.registry.of(Side.MONITOR)]
+        taken = self.delivery.pass_on(report, names)
+        if taken and self.pulse is not None:
+            self.pulse.passed(report)
+        return taken
 
     def refresh(self) -> None:
         """Write the status, and tell systemd."""
+        if self.pulse is not None:
+            self.pulse.touch()
         self.notifier.status(self._summary())
         status = AgentStatus(
             pid=os.getpid(),
@@ -213,6 +240,9 @@ class Agent:
             self.guard.begin()
         if self.bystander is not None:
             self.bystander.begin()
+            self._take_reports()
+        if self.pulse is not None:
+            self.pulse.begin()
         self.notifier.ready(self._summary())
 
     def _take_requests(self) -> None:
@@ -229,6 +259,24 @@ class Agent:
         except PostkeelError as error:  # corrections do not need it
             self._requests = None
             self.complain(error)
+
+    def _others(self) -> Others:
+        """Where reports go beside the plugins: those of the other side are in another process."""
+        if self._side is not Side.ROOT:
+            return {}
+        from postkeel.shell.outbox import Outbox
+
+        return {_OUTBOX: Outbox(self.guarding.configuration.state_directory).append}
+
+    def _take_reports(self) -> None:
+        """Hand on what the correcting side reports in its own process."""
+        from postkeel.shell.inbox import Inbox
+
+        if self.inbox is not None:
+            self.inbox.close()
+        configuration = self.guarding.configuration
+        self.inbox = Inbox(self.loop, configuration, self.pass_on, self.complain, self.refresh)
+        self.inbox.begin()
 
     def _learn(self, directory: str, facts: Facts) -> None:
         if self.listening is not None:
@@ -268,7 +316,8 @@ class Agent:
 
     def _guarded(self) -> dict[str, InstanceStatus]:
         """The instances of a side that has no rounds."""
-        problems = self.bystander.problems if self.bystander is not None else ()
+        parts = (self.bystander, self.inbox)
+        problems = tuple(text for one in parts if one is not None for text in one.problems)
         configuration = self.guarding.configuration
         return {
             one: InstanceStatus(
@@ -280,6 +329,19 @@ class Agent:
             )
             for one in self.guarding.instances
         }
+
+    def _kept(self, directory: str, records: Records) -> None:
+        if self.pulse is not None:
+            self.pulse.kept(directory, records)
+
+    def _correcting(self) -> Correcting:
+        """What the correcting side says, in this process or in the other one."""
+        from postkeel.shell.correcting import Correcting, correcting_side
+
+        if self.guard is None:
+            return correcting_side(self.guarding.configuration, self.guarding.instances)
+        known = self.guard.statuses({})
+        return Correcting(instances=known, guarded=frozenset(known))
 
     def _summary(self) -> str:
         """One line for `systemctl status`."""

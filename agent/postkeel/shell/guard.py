@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from postkeel.contract import Event, EventKind, Facts, Outcome, Report, Side
+from postkeel.contract import Event, EventKind, Facts, Outcome, Report, Severity, Side
 from postkeel.core.errors import PostkeelError
-from postkeel.core.news import differs
+from postkeel.core.news import differs, standing
 from postkeel.postfix.editing import Texts
 from postkeel.shell.instance_lock import InstanceLock
 from postkeel.shell.memory import HostMemory
@@ -42,6 +43,8 @@ class Guard:
         self._paths: dict[str, frozenset[str]] = {}
         self._settled: dict[str, Texts | None] = {}
         self._last: dict[str, Report] = {}
+        self._versions: dict[str, tuple[str, str]] = {}
+        self._held: set[str] = set()
         self._asked: dict[str, float] = {}
         self._packages = _stamp(packages_file(office.guarding))
         self.memory = HostMemory(office.guarding.configuration)
@@ -63,7 +66,7 @@ class Guard:
         self._locks.update(taken)
         for directory in [one for one in self._locks if one not in guarding.instances]:
             self._locks.pop(directory).close()
-            for known in (self._paths, self._settled, self._last, self._asked):
+            for known in (self._paths, self._settled, self._last, self._asked, self._versions):
                 known.pop(directory, None)
 
     def begin(self) -> None:
@@ -113,6 +116,8 @@ class Guard:
     def _status(self, report: Report, due: Mapping[str, str]) -> InstanceStatus:
         settings = self._office.guarding.configuration.settings(report.instance)
         start = f"{report.instance} "
+        stands = Counter(one.finding.severity for one in standing(report))
+        postfix, openssl = self._versions.get(report.instance, ("", ""))
         return InstanceStatus(
             config_directory=report.instance,
             mode=settings.mode.value,
@@ -128,6 +133,12 @@ class Guard:
             },
             watched=self._watcher.directories,
             problems=(*report.problems, *self._watcher.problems),
+            open_errors=stands[Severity.ERROR],
+            open_warnings=stands[Severity.WARNING],
+            open_infos=stands[Severity.INFO],
+            held=report.instance in self._held,
+            postfix=postfix,
+            openssl=openssl,
         )
 
     def _lock(self, directory: str) -> InstanceLock:
@@ -223,6 +234,7 @@ class Guard:
         instance = round_.seen.instance(directory) if round_.seen else None
         self._settled[directory] = round_.left
         if round_.seen and instance:
+            self._versions[directory] = (instance.version, instance.openssl)
             self._attend(directory, round_.seen.facts)
         self._come_back(report, now)
         if self._is_news(report):
@@ -235,6 +247,7 @@ class Guard:
         """Arm what brings the next round by itself: a hold's end, a failure that may pass."""
         directory = report.instance
         hold = self.memory.hold(directory, now)
+        (self._held.add if hold else self._held.discard)(directory)
         waits = {
             END_OF_HOLD: (hold.until - now).total_seconds() if hold and hold.until else None,
             TRY_AGAIN: RETRY_SECONDS if report.outcome in _MAY_PASS else None,

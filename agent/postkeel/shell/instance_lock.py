@@ -132,6 +132,8 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
         try:
             if os.path.samestat(os.stat(f"/proc/{pid}/fd/{name}"), wanted):
                 return True
+        except PermissionError:  # its names may be listed, and not followed
+            return True
         except OSError:
             continue
     return False

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from postkeel.contract import Absent, Facts, Need, Report
+from postkeel.contract import Absent, Facts, Need, Records, Report
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
 from postkeel.core.news import alarms, differs, over
@@ -23,22 +23,31 @@ LOOK_AGAIN_SECONDS = 900.0
 
 @frozen
 class Listened:
-    """What is followed for an instance and what stands, one sentence each."""
+    """What is followed for an instance and what stands, one sentence each.
+
+    standing: the alarms by rule and by what was seen.
+    """
 
     followed: tuple[str, ...]
     alarms: tuple[str, ...]
+    standing: tuple[tuple[str, str], ...] = ()
 
 
 class Listening:
     """The monitors of the office's instances.
 
     history: keeps their reports. check_now: asks the other side, with a reason that it
-    may leave unread.
+    may leave unread. kept: told of each instance's records when they are safe.
     """
 
     def __init__(
-        self, office: Office, history: History, check_now: Callable[[str, str], object]
+        self,
+        office: Office,
+        history: History,
+        check_now: Callable[[str, str], object],
+        kept: Callable[[str, Records], object] = lambda _, __: None,
     ) -> None:
+        self._kept = kept
         self.history = history
         self.check_now = check_now
         self._office = office
@@ -85,15 +94,21 @@ class Listening:
     def complain(self, error: Exception) -> None:
         self._office.complain(error)
 
+    def kept(self, directory: str, records: Records) -> None:
+        """Tell of what the monitors have counted."""
+        self._kept(directory, records)
+
     def listened(self, directory: str) -> Listened:
+        found = [
+            one.finding
+            for (instance, _), heard in self._heard.items()
+            if instance == directory
+            for one in alarms(heard)
+        ]
         return Listened(
             followed=self._monitoring.followed(directory),
-            alarms=tuple(
-                f"{one.finding.rule}: {one.finding.effective}, wanted {one.finding.wanted}"
-                for (instance, _), heard in self._heard.items()
-                if instance == directory
-                for one in alarms(heard)
-            ),
+            alarms=tuple(f"{one.rule}: {one.effective}, wanted {one.wanted}" for one in found),
+            standing=tuple((one.rule, one.effective) for one in found),
         )
 
 

@@ -70,11 +70,14 @@ _UNPACKERS: dict[bytes, Callable[[], _Unpacker]] = {
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
-def read_log(path: str, on_progress: Callable[[int], object] | None = None) -> Iterator[bytes]:
+def read_log(
+    path: str, on_progress: Callable[[int], object] | None = None, command: str = "tls-log"
+) -> Iterator[bytes]:
     """The octets of a log in chunks of 256 KiB at most; "-" is standard input.
 
     gzip, bzip2 and xz are unpacked, known by how they begin and not by their name.
     `on_progress` is told how many octets more were read of the file as it is on disk.
+    command: postkeel's, that could be given unpacked lines on its standard input.
     Diagnostics: PostkeelError, after all that could be read, when the file is
     missing, may not be read, is damaged or was cut off.
     Security: nothing is kept, so a small file that unpacks to a large one costs time only.
@@ -86,7 +89,7 @@ def read_log(path: str, on_progress: Callable[[int], object] | None = None) -> I
         if first.startswith(_ZSTANDARD):
             raise PostkeelError(
                 f"{one_line(path)}: compressed with zstd, which is not unpacked here: "
-                f"zstdcat FILE | postkeel tls-log -"
+                f"zstdcat FILE | postkeel {command} -"
             )
         new = next((new for magic, new in _UNPACKERS.items() if first.startswith(magic)), None)
         if new is not None:
@@ -111,7 +114,7 @@ def unreadable(path: str, error: OSError) -> PostkeelError:
     """What to tell an administrator about a log that cannot be read."""
     if isinstance(error, PermissionError):
         return PostkeelError(
-            f"{one_line(path)}: permission denied: mail logs are for root and, on Debian, for "
+            f"{one_line(path)}: permission denied: logs are for root and, on Debian, for "
             f"the group adm: add the user who is to read it to that group"
         )
     return PostkeelError(f"{one_line(path)}: cannot be read: {error.strerror or error}")

@@ -49,6 +49,9 @@ class Watch(Protocol):
 
     def check_now(self, directory: str, reason: str) -> object: ...
 
+    def kept(self, directory: str, records: Records) -> object:
+        """These counts are in the store now."""
+
     def refresh(self) -> object:
         """What `Monitor.said` says is another thing now."""
 
@@ -278,6 +281,7 @@ class Monitor:
         if records is not None:
             self._plugin.failures.pop("records", None)
             self._facts.state = records.state
+            self._watch.kept(self._directory, records)
 
     def _report(self, event: Event, observed: Iterable[Observation], began: float) -> None:
         time = event.time.astimezone(UTC)

@@ -35,3 +35,16 @@ def as_owner(directory: str) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(group)
         os.setgroups(groups)
+
+
+def become_owner(directory: str) -> None:
+    """As `as_owner`, for good: in a process forked for it, whose threads may outlive the work."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return  # nothing of anybody's is there to be read
+    if os.geteuid() != 0 or found.st_uid == 0:
+        return
+    os.setgroups([])
+    os.setresgid(found.st_gid, found.st_gid, found.st_gid)
+    os.setresuid(found.st_uid, found.st_uid, found.st_uid)

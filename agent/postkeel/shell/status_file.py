@@ -16,13 +16,18 @@ from postkeel.shell.whole_file import read_whole, write_whole
 _VERSION = 1
 _LIMIT = 4_194_304
 """Octets: the monitor's may be written by who has taken it over."""
+_COUNTS = ("open_errors", "open_warnings", "open_infos")
+_ADDED = (*_COUNTS, "held", "postfix", "openssl")
+"""Not in the status of a postkeel that is about to be upgraded."""
 
 
 @frozen
 class InstanceStatus:
     """One instance. Times are ISO 8601 in UTC; `timers` says when each is due next.
 
+    findings: all but the corrected; `open_...` are those of them that nobody waived.
     followed, alarms: which logs are followed and what stands of them, one sentence each.
+    postfix, openssl: their versions; "" where they are not known.
     """
 
     config_directory: str
@@ -37,6 +42,12 @@ class InstanceStatus:
     followed: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    open_errors: int = 0
+    open_warnings: int = 0
+    open_infos: int = 0
+    held: bool = False
+    postfix: str = ""
+    openssl: str = ""
 
 
 @frozen
@@ -108,17 +119,23 @@ def _status(data: dict[str, object]) -> AgentStatus:
 
 def _instance(data: dict[str, object]) -> InstanceStatus:
     """Every value of its type, whoever wrote the file."""
-    known = {one.name: str(data[one.name]) for one in fields(InstanceStatus)}
+    known = {
+        one.name: str(data[one.name])
+        for one in fields(InstanceStatus)
+        if one.name in data or one.name not in _ADDED
+    }
     lists = {
         name: tuple(str(one) for one in cast("list[object]", data[name]))
         for name in ("watched", "followed", "alarms", "problems")
     }
+    counts = ("findings", *(name for name in _COUNTS if name in data))
     timers = cast("dict[str, object]", data["timers"])
     return InstanceStatus(
         **known
         | lists
         | {
-            "findings": int(cast("int", data["findings"])),
+            **{name: int(cast("int", data[name])) for name in counts},
+            "held": data.get("held") is True,
             "timers": {str(name): str(due) for name, due in timers.items()},
         }  # type: ignore[arg-type]
     )
