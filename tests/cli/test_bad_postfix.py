@@ -194,6 +194,13 @@ def test_without_postfix_it_says_what_to_install(place, command):
 
 
 @needs_root
+def test_without_postfix_a_plug_in_says_unknown(place):
+    done = without_postfix(place, "check", "--format", "nagios")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.startswith("POSTKEEL UNKNOWN - postconf is not installed here")
+
+
+@needs_root
 def test_explain_works_without_postfix(place):
     done = without_postfix(place, "explain", "smtpd-protocols")
     assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from postkeel.cli.tls_log_summary import Volume, destinations, stretches, summarise
-from postkeel.cli.tls_log_wording import percent
+from postkeel.cli.wording import percent
 from postkeel.maillog.values import (
     NOT_LOGGED,
     ConnectionCount,

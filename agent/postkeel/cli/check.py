@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from postkeel.cli.opening import Opened, finish, instances, looked, looking_round, of_each, open_all
 from postkeel.cli.render import Paint, counted, finding_lines, print_json
@@ -13,12 +15,20 @@ from postkeel.core.report_json import finding_data
 from postkeel.core.text import one_line
 from postkeel.postfix.instance import Instance
 
+if TYPE_CHECKING:
+    from postkeel.cli.nagios import Seen
+
 
 def main(arguments: Namespace) -> int:
+    began = time.monotonic()
     opened = open_all(arguments)
     checked, complaint = of_each(
         instances(arguments), lambda one: _check(opened, one, live=arguments.live)
     )
+    if arguments.format == "nagios":
+        from postkeel.cli.nagios import show
+
+        return show([_seen(*one) for one in checked], complaint, time.monotonic() - began)
     if arguments.format == "json":
         print_json(instances=[_data(*one) for one in checked])
     else:
@@ -38,6 +48,19 @@ def _check(opened: Opened, directory: str, *, live: bool) -> Checked:
     assert instance is not None  # noqa: S101  looked() raised otherwise
     profile = opened.configuration.settings(directory).profile
     return instance, profile, dry(seen.decision), round_.problems
+
+
+def _seen(
+    instance: Instance, profile: str, judged: tuple[Judged, ...], problems: list[str]
+) -> Seen:
+    from postkeel.cli.nagios import Seen
+
+    return Seen(
+        directory=instance.config_directory,
+        profile=profile,
+        judged=judged,
+        problems=tuple(problems),
+    )
 
 
 def pending(judged: tuple[Judged, ...]) -> bool:

@@ -89,6 +89,29 @@ _OLDER = Argument(
     settings=(("action", "store_true"),),
 )
 
+_REPORTS = Argument(
+    names=("files",),
+    help="reports as the collector wrote them, plain or compressed; - is standard input",
+    settings=(("nargs", "+"), ("metavar", "FILE")),
+)
+_AT = Argument(
+    names=("--at",),
+    help="how the fleet stood then, such as 2026-11-23T08:00 (UTC unless it names an offset);"
+    " default: now",
+    settings=(("metavar", "MOMENT"),),
+)
+_SILENT_AFTER = Argument(
+    names=("--silent-after",),
+    help="time without a report that makes a host silent, such as 30m or 1d; default: two and a"
+    " half times what lies between its heartbeats",
+    settings=(("dest", "silent_after"), ("metavar", "TIME")),
+)
+_ALL = Argument(
+    names=("--all",),
+    help="also hosts with nothing to tell, and where the numbers of each begin",
+    settings=(("action", "store_true"),),
+)
+
 COMMANDS = (
     Command(
         name="check",
@@ -102,8 +125,13 @@ A finding names its rule, the file and line, the value, what is wanted and why;
 Exit status 0 without errors and warnings (information does not count), else 2.
 
   postkeel check --live
-  postkeel check -c /etc/postfix --profile strict --format json""",
+  postkeel check -c /etc/postfix --profile strict --format json
+
+--format nagios is a plug-in for Nagios, Icinga and their kin: a line with performance
+data, then the findings. Exit status 0 OK, 1 warnings, 2 errors, 3 for whatever kept
+it from looking. It judges the files; whether the agent runs, `postkeel status` says.""",
         arguments=(_LIVE,),
+        formats=("text", "json", "nagios"),
     ),
     Command(
         name="diff",
@@ -210,6 +238,26 @@ running agent has counted.
 
 Exit status 0; with --if 2 when somebody would be refused or pushed to clear text.""",
         arguments=(_LOGS, _IF, _DAYS, _OLDER),
+        formats=("text", "json", "html"),
+    ),
+    Command(
+        name="fleet",
+        help="many hosts, by what the central syslog has of them",
+        more="""\
+Who is compliant, who drifts, is contested, unguarded or silent, with versions, open
+rules and corrections, of the lines that the collector's configuration under
+conf/rsyslog or conf/syslog-ng writes. Doubles are dropped by host, spool and number;
+missing numbers are named, apart from those that the host said it had dropped.
+
+  postkeel fleet /var/log/postkeel/*.jsonl
+  postkeel fleet --at 2026-11-23T08:00 --format html /var/log/postkeel/* > fleet.html
+
+A host is silent by the clock of this one, so an old file shows a silent fleet: --at
+judges as of a moment, and leaves out what came later.
+
+Exit status 0 when all hosts are compliant, guarded and heard, and no report is
+missing that its host does not account for, else 2.""",
+        arguments=(_REPORTS, _AT, _SILENT_AFTER, _ALL),
         formats=("text", "json", "html"),
     ),
     Command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -20,8 +21,7 @@ class _Parser(argparse.ArgumentParser):
     """Says a usage error in one line, as every other error."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"postkeel: {one_line(message)}; see `{self.prog} --help`", file=sys.stderr)
-        sys.exit(1)
+        raise PostkeelError(f"{one_line(message)}; see `{self.prog} --help`")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -101,7 +101,8 @@ def add_global(
         choices=formats,
         default=default("text"),
         help="text for people, json for programs: one document on standard output"
-        + ("; html: a page with all in it" if "html" in formats else ""),
+        + ("; html: a page with all in it" if "html" in formats else "")
+        + ("; nagios: a plug-in's" if "nagios" in formats else ""),
     )
     target.add_argument(
         "--no-color",
@@ -112,7 +113,7 @@ def add_global(
 
 
 def parsed(words: Sequence[str]) -> argparse.Namespace:
-    """The arguments. SystemExit when help was asked for, or they are not understood."""
+    """The arguments. SystemExit when help was asked for, PostkeelError for a usage error."""
     named = [one for one in COMMANDS if one.name == words[0]] if words else []
     top = parser(named or COMMANDS)
     arguments = top.parse_args(words)
@@ -127,13 +128,42 @@ _ASKING = ("check", "diff", "enforce", "facts")
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse, run, and say errors in one line each on standard error."""
+    """Parse, run, and say errors in one line each on standard error.
+
+    With --format nagios they are said as a plug-in has to say them.
+    """
     # A locale that lacks a character is no reason to say nothing.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    nagios = _asks_nagios(words)
     try:
-        arguments = parsed(words)
-    except SystemExit as stop:
-        return 1 if stop.code else 0
+        return _run(words)
+    except PostkeelError as error:
+        complaints = str(error).split("\n")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 3 if nagios else 1
+    except KeyboardInterrupt:
+        complaints = ["interrupted"] if nagios else []
+    except SystemExit as stop:  # of --help and --version
+        return 3 if nagios else int(bool(stop.code))
+    except Exception as error:  # noqa: BLE001  the last guard: an administrator gets a line, not a traceback
+        complaints = [_defect(error)]
+    return _complain(complaints, nagios=nagios)
+
+
+def _complain(complaints: Sequence[str], *, nagios: bool) -> int:
+    """Say what is wrong, if anything but the wish to stop; the exit status."""
+    if nagios:
+        from postkeel.cli.nagios import show_unknown
+
+        return show_unknown(complaints)
+    for line in complaints:
+        print(f"postkeel: {one_line(line)}", file=sys.stderr)
+    return 1 if complaints else 130
+
+
+def _run(words: Sequence[str]) -> int:
+    arguments = parsed(words)
     arguments.defaults = DefaultsCache()
     try:
         if arguments.command in _ASKING:
@@ -141,21 +171,14 @@ def run(words: Sequence[str]) -> int:
         command = importlib.import_module(f"postkeel.cli.{arguments.command.replace('-', '_')}")
         status: int = command.main(arguments)
         sys.stdout.flush()
-    except PostkeelError as error:
-        for line in str(error).split("\n"):
-            print(f"postkeel: {one_line(line)}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:  # noqa: BLE001  the last guard: an administrator gets a line, not a traceback
-        print(f"postkeel: {_defect(error)}", file=sys.stderr)
-        return 1
     finally:
         arguments.defaults.close()
     return status
+
+
+def _asks_nagios(words: Sequence[str]) -> bool:
+    """Whether they do as far as can be seen without understanding them."""
+    return "--format=nagios" in words or ("--format", "nagios") in itertools.pairwise(words)
 
 
 def _defect(error: Exception) -> str:

@@ -40,11 +40,10 @@ def _show(arguments: Namespace, source: Source, forecast: Forecast | None) -> No
 
         print_json(**document(summary, source, forecast))
     elif arguments.format == "html":
+        from postkeel.cli.html_page import write
         from postkeel.cli.tls_log_html import page
 
-        sys.stdout.flush()
-        octets = page(summary, source, forecast).encode("utf-8", "backslashreplace")
-        sys.stdout.buffer.write(octets)
+        write(page(summary, source, forecast))
     else:
         from postkeel.cli.tls_log_text import lines
 

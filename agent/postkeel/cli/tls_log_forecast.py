@@ -6,9 +6,8 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
 from postkeel.cli.opening import instances, open_configuration
-from postkeel.cli.tls_log_page import WIDTH, Page
-from postkeel.cli.tls_log_sources import counted
-from postkeel.cli.tls_log_wording import percent
+from postkeel.cli.text_page import WIDTH, Page
+from postkeel.cli.wording import counted, percent
 from postkeel.core.errors import ConfigurationError, PostkeelError, Problem
 from postkeel.core.text import one_line
 from postkeel.maillog.forecast import Forecast, Harm, Side, forecast

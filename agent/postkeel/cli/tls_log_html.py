@@ -1,16 +1,14 @@
-"""`postkeel tls-log` as a page for a browser: one file, nothing loaded from anywhere.
+"""`postkeel tls-log` as a page for a browser.
 
-Security: peers' names, reasons and notices were written by strangers. Each text goes
-through `_text`; the page's policy forbids scripts and every foreign address besides.
+Security: peers' names, reasons and notices were written by strangers.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from postkeel import __version__
+from postkeel.cli.html_page import Cell, document, shown, table
 from postkeel.cli.tls_log_sources import Source
 from postkeel.cli.tls_log_summary import (
     Summary,
@@ -22,52 +20,33 @@ from postkeel.cli.tls_log_summary import (
     named,
     stretches,
 )
-from postkeel.cli.tls_log_wording import minute, origin, percent, shares, span, unit_of
-from postkeel.core.text import one_line
+from postkeel.cli.tls_log_wording import origin, shares, span
+from postkeel.cli.wording import minute, percent, unit_of
 from postkeel.maillog.values import Direction
 
 if TYPE_CHECKING:
     from postkeel.maillog.forecast import Forecast, Harm, Side
 
-_MOST = 100
-_LONGEST = 300
 _STRETCHES = 120
 _CHART = (720, 120)
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = """\
-:root { color-scheme: light dark; --tls: #2a78b5; --clear: #d9822b; --bad: #c0392b; --line: #8885; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-table { border-collapse: collapse; margin: 1rem 0; width: 100%; }
-caption, th { text-align: left; font-weight: 600; }
-td, th { padding: .15rem .8rem .15rem 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; vertical-align: top; }
-.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
-.bad { color: var(--bad); } .dim { opacity: .7; }
-svg { max-width: 100%; height: auto; } svg text { font-size: 11px; fill: currentColor; }
+:root { --tls: #2a78b5; --clear: #d9822b; }
 .tls { fill: var(--tls); } .clear { fill: var(--clear); }
 """
-
-Cell = str | int
 
 
 def page(summary: Summary, source: Source, forecast: Forecast | None) -> str:
     """The whole document."""
-    return "\n".join(_parts(summary, source, forecast)) + "\n"
+    body = _body(summary, source, forecast)
+    return "\n".join(document("TLS of the mail", _STYLE, body)) + "\n"
 
 
-def _parts(summary: Summary, source: Source, forecast: Forecast | None) -> Iterator[str]:
-    yield "<!DOCTYPE html>"
-    yield '<html lang="en"><head><meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield '<meta name="referrer" content="no-referrer">'
-    yield f"<title>TLS of the mail</title><style>{_STYLE}</style></head><body>"
-    yield f"<h1>TLS of the mail</h1><p>{_text(span(summary))}<br>"
-    yield f"{_text(origin(summary, source))}</p>"
+def _body(summary: Summary, source: Source, forecast: Forecast | None) -> Iterator[str]:
+    yield f"<h1>TLS of the mail</h1><p>{shown(span(summary))}<br>"
+    yield f"{shown(origin(summary, source))}</p>"
     for note in (*summary.statistics.lost, *source.notes):
-        yield f"<p>{_text(note)}</p>"
+        yield f"<p>{shown(note)}</p>"
     if forecast is not None:
         yield from _forecast(forecast)
     for direction in Direction:
@@ -75,39 +54,15 @@ def _parts(summary: Summary, source: Source, forecast: Forecast | None) -> Itera
     yield from _clear(summary)
     yield from _destinations(summary)
     yield from _notices(summary)
-    yield f'<p class="dim">postkeel {_text(__version__)}</p></body></html>'
-
-
-def _text(text: str) -> str:
-    """Any text as one that shows itself and is no markup."""
-    return html.escape(one_line(text, _LONGEST))
 
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """Numbers on the right; at most a hundred rows, and how many more there are."""
-    found = list(rows)
-    if not found:
-        return
-    cells = "".join(f"<th>{_text(one)}</th>" for one in heads)
-    yield f"<table><caption>{_text(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>"
-    for row in found[:_MOST]:
-        yield f"<tr>{''.join(map(_cell, row))}</tr>"
-    yield "</tbody></table>"
-    if len(found) > _MOST:
-        yield f'<p class="dim">and {len(found) - _MOST:,} more</p>'
-
-
-def _cell(cell: Cell) -> str:
-    if isinstance(cell, int):
-        return f'<td class="n">{cell:,}</td>'
-    if cell.endswith("%"):
-        return f'<td class="n">{_text(cell)}</td>'
-    return f'<td class="bad">{_text(cell)}</td>' if is_old(cell) else f"<td>{_text(cell)}</td>"
+    return table(caption, heads, rows, is_bad=is_old)
 
 
 def _direction(summary: Summary, source: Source, direction: Direction) -> Iterator[str]:
     volume = summary.volume(direction)
-    yield f"<h2>{_text(direction.value.capitalize())}</h2>"
+    yield f"<h2>{shown(direction.value.capitalize())}</h2>"
     if not volume.connections:
         yield "<p>No connection with TLS or mail.</p>"
     else:
@@ -183,20 +138,20 @@ def _chart(length: int, parts: Sequence[tuple[int, Volume]]) -> Iterator[str]:
     wide, high = _CHART
     step = wide / len(parts)
     title = f"connections by {unit_of(length)}, at most {top:,}"
-    yield f'<svg viewBox="0 0 {wide} {high + 34}" role="img" aria-label="{_text(title)}">'
+    yield f'<svg viewBox="0 0 {wide} {high + 34}" role="img" aria-label="{shown(title)}">'
     for nth, (begin, one) in enumerate(parts):
         tls, clear = (high * part / top for part in (one.tls_connections, one.clear_connections))
         said = f"{minute(begin)}: {one.tls_connections:,} TLS, {one.clear_connections:,} clear"
         place = f'x="{nth * step:.1f}" width="{step * 0.85:.1f}"'
         yield (
-            f"<g><title>{_text(said)}</title>"
+            f"<g><title>{shown(said)}</title>"
             f'<rect class="tls" {place} y="{14 + high - tls:.1f}" height="{tls:.1f}"/>'
             f'<rect class="clear" {place} y="{14 + high - tls - clear:.1f}" height="{clear:.1f}"/>'
             "</g>"
         )
-    yield f'<text x="0" y="10">{_text(title)}; blue TLS, orange clear text</text>'
-    yield f'<text x="0" y="{high + 30}">{_text(minute(parts[0][0]))}</text>'
-    yield f'<text x="{wide}" y="{high + 30}" text-anchor="end">{_text(minute(parts[-1][0]))} UTC'
+    yield f'<text x="0" y="10">{shown(title)}; blue TLS, orange clear text</text>'
+    yield f'<text x="0" y="{high + 30}">{shown(minute(parts[0][0]))}</text>'
+    yield f'<text x="{wide}" y="{high + 30}" text-anchor="end">{shown(minute(parts[-1][0]))} UTC'
     yield "</text></svg>"
 
 
@@ -234,7 +189,7 @@ def _notices(summary: Summary) -> Iterator[str]:
 
 
 def _forecast(made: Forecast) -> Iterator[str]:
-    yield f"<h2>With profile {_text(made.profile)}</h2>"
+    yield f"<h2>With profile {shown(made.profile)}</h2>"
     hurt = "Somebody" if made.hurts else "Nobody"
     yield f"<p>{hurt} would have been refused or pushed to clear text.</p>"
     for title, side in (("Inbound", made.inbound), ("Outbound", made.outbound)):
@@ -246,7 +201,7 @@ def _forecast(made: Forecast) -> Iterator[str]:
         ((one.entry, one.mails, one.days, one.why, one.caution) for one in made.policies),
     )
     for one in made.unknown:
-        yield f"<p>Not known: {_text(one)}</p>"
+        yield f"<p>Not known: {shown(one)}</p>"
 
 
 def _harm(title: str, side: Side, harm: Harm) -> Iterator[str]:

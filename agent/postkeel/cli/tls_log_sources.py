@@ -8,7 +8,8 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from postkeel.cli.tls_log_summary import HOUR, recent
+from postkeel.cli.tls_log_summary import recent
+from postkeel.cli.wording import HOUR, counted
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
 from postkeel.core.text import one_line
@@ -145,11 +146,6 @@ def of_history(arguments: Namespace) -> Source:
         notes=notes,
         shortest=HOUR if days <= _DAYS_BY_HOUR else _DAY,
     )
-
-
-def counted(number: int, word: str) -> str:
-    """ "1 day", "2,000 days"."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _debug_logging(notices: Iterable[Notice]) -> Iterator[str]:

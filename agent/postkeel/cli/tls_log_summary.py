@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
+from postkeel.cli.wording import stretch_length
 from postkeel.core.frozen import frozen
 from postkeel.maillog.values import (
     NOT_LOGGED,
@@ -27,8 +28,6 @@ _NEWEST = len(PROTOCOLS)
 _RANKS = {name: rank for rank, name in enumerate(PROTOCOLS)}
 _CLEAR = _NEWEST + 1
 _WEAKEST = (*PROTOCOLS, NOT_LOGGED, "")
-HOUR = 3600
-_DAY = 24 * HOUR
 
 
 class Volume(NamedTuple):
@@ -276,18 +275,9 @@ def stretches(
     if not hours:
         return shortest, []
     first, last = min(hours), max(hours)
-    length = next(one for one in _lengths(shortest) if last // one - first // one < most)
+    length = stretch_length(first, last, shortest, most)
     found: dict[int, list[Volume]] = {}
     for hour, volume in hours.items():
         found.setdefault(hour // length, []).append(volume)
     whole = range(first // length, last // length + 1)
     return length, [(one * length, _united(found.get(one, []))) for one in whole]
-
-
-def _lengths(shortest: int) -> Iterator[int]:
-    yield from (one for one in (HOUR, _DAY) if one >= shortest)
-    length = 7 * _DAY
-    while True:
-        if length >= shortest:
-            yield length
-        length *= 2

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from postkeel.cli.charts import bar, cut, sparkline
-from postkeel.cli.tls_log_page import WIDTH, Page
-from postkeel.cli.tls_log_sources import Source, counted
+from postkeel.cli.text_page import WIDTH, Page
+from postkeel.cli.tls_log_sources import Source
 from postkeel.cli.tls_log_summary import (
     Peer,
     Summary,
@@ -19,7 +19,8 @@ from postkeel.cli.tls_log_summary import (
     rank,
     stretches,
 )
-from postkeel.cli.tls_log_wording import minute, origin, percent, shares, span, unit_of
+from postkeel.cli.tls_log_wording import origin, shares, span
+from postkeel.cli.wording import counted, minute, percent, unit_of
 from postkeel.maillog.values import Direction, Notice
 
 if TYPE_CHECKING:

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from postkeel.cli.tls_log_sources import Source, counted
-from postkeel.cli.tls_log_summary import HOUR, Summary, Volume
-
-_LENGTHS = {HOUR: "hour", 24 * HOUR: "day", 7 * 24 * HOUR: "week"}
-
-
-def percent(part: int, whole: int) -> str:
-    """ "12.3%"; what is not all is never shown as all, nor what is not nothing as nothing."""
-    if not whole:
-        return "-"
-    share = 100 * part / whole
-    if 0 < part < whole:
-        share = min(max(share, 0.1), 99.9)
-    return f"{share:.1f}%"
+from postkeel.cli.tls_log_sources import Source
+from postkeel.cli.tls_log_summary import Summary, Volume
+from postkeel.cli.wording import counted, minute, percent
 
 
 def shares(volume: Volume) -> str:
@@ -26,18 +13,6 @@ def shares(volume: Volume) -> str:
     mails = percent(volume.tls_mails, volume.mails)
     text = f"{connections} of {counted(volume.connections, 'connection')}"
     return f"{text}, {mails} of {counted(volume.mails, 'mail')}" if volume.mails else text
-
-
-def minute(moment: datetime | float) -> str:
-    """ "2026-11-22 13:09", of a moment in UTC."""
-    if not isinstance(moment, datetime):
-        moment = datetime.fromtimestamp(moment, UTC)
-    return f"{moment:%Y-%m-%d %H:%M}"
-
-
-def unit_of(length: int) -> str:
-    """Of a stretch of so many seconds: "hour", "day", "week", "4 weeks"."""
-    return _LENGTHS.get(length) or f"{length // (7 * 24 * HOUR)} weeks"
 
 
 def origin(summary: Summary, source: Source) -> str:

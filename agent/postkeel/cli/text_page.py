@@ -1,4 +1,4 @@
-"""What the lines of `postkeel tls-log` are written with."""
+"""What commands that show many figures write their lines with."""
 
 from __future__ import annotations
 
