@@ -20,8 +20,13 @@ command -v mmdebstrap >/dev/null || cannot "needs mmdebstrap"
 unshare --mount --pid --net --fork true 2>/dev/null || cannot "namespaces are not allowed here"
 suite=trixie
 grep -q '^VERSION_CODENAME=trixie' /etc/os-release && suite=bookworm
-packages=$(awk '$1 ~ /^(run|build|test|package)$/ { print $2 }' "$top/packaging/needs.txt" | paste -sd,)
-tree=$cache/$suite-$(echo "$packages" | cat - "$0" | sha256sum | cut -c1-12)
+of_groups() { # REGULAR-EXPRESSION: the packages of these groups
+    awk -v groups="^($1)\$" '$1 ~ groups { print $2 }' "$top/packaging/needs.txt" | paste -sd,
+}
+packages=$(of_groups 'run|build|test|package')
+unpack=$top/packaging/unpack-needs.sh
+tree=$cache/$suite-$(echo "$packages $(of_groups collectors)" | cat - "$0" "$unpack" |
+    sha256sum | cut -c1-12)
 
 make_tree() {
     local mirror
@@ -34,6 +39,8 @@ make_tree() {
     mmdebstrap --quiet --variant=minbase --include="$packages" \
         --essential-hook='echo "postfix postfix/main_mailer_type select No configuration" |
             chroot "$1" debconf-set-selections' \
+        --customize-hook="APT_CONFIG=\"\$MMDEBSTRAP_APT_CONFIG\" \
+            bash '$unpack' collectors \"\$1/var/lib/postkeel-collectors\"" \
         "$suite" "$tree.new" "deb $mirror $suite main" </dev/null || cannot "mmdebstrap failed"
     mv "$tree.new" "$tree"
 }
@@ -58,6 +65,7 @@ mount --bind "$source" "$tree/run/postkeel"
 mount -o remount,bind,ro "$tree/run/postkeel"
 ip link set lo up
 chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 CI="${CI:-}" \
+    POSTKEEL_COLLECTORS=/var/lib/postkeel-collectors \
     PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis \
     bash -euc "cd /run/postkeel
         bash tests/environment.sh debian /tmp/environment

@@ -20,7 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bed"))
+from central import central_figures
 from figure import Figure
+from fleet import fleet_figures
 from logs import log_figures
 
 from guarded import POSTKEEL, Guarded, guarded, until
@@ -31,7 +33,7 @@ PATIENT = "[contest]\ncorrections = 1000000"
 PYTHON = "/usr/bin/python3"
 ROUNDS = {"short": 15, "full": 60}
 IDLE_SECONDS = {"short": 20, "full": 120}
-SETTLED_SECONDS = 10
+SETTLED_SECONDS = 40
 DRIFT = "smtpd_tls_protocols = TLSv1\n"
 
 
@@ -212,6 +214,7 @@ def measure(form: str) -> Iterator[Figure]:
     subprocess.run([sys.executable, "-m", "compileall", "-q", "agent", "plugins"], check=True)
     rounds = ROUNDS[form]
     yield from start_up(rounds)
+    yield from fleet_figures(form)
     with private_postfix() as postfix:
         with guarded(postfix, start=False) as one:
             one.run("enforce")
@@ -219,6 +222,7 @@ def measure(form: str) -> Iterator[Figure]:
         yield from reaction(rounds, postfix)
         yield from idle(IDLE_SECONDS[form], postfix)
         yield from log_figures(form, postfix)
+        yield from central_figures(form, postfix)
 
 
 def main(form: str) -> int:
