@@ -27,7 +27,8 @@ from postkeel.discovery import Found
 from postkeel.registry import Registry
 from postkeel.shell.history import KEPT_FOR, KEPT_REPORTS
 from postkeel.shell.records import RecordStore
-from postkeel_plugins import config_enforcer, tls_log_monitor
+from postkeel_plugins import central, config_enforcer, tls_log_monitor
+from postkeel_plugins.reporters import syslog
 from postkeel_plugins.tls_log_monitor import rates, sessions
 from postkeel_plugins.tls_log_monitor.rules import RULES
 
@@ -143,11 +144,13 @@ def test_the_values_shown_are_the_defaults():
         one: getattr(default, one) for one in plain
     }
     assert (shown.contest, shown.reporting) == (Contest(), Reporting())
-    for plugin in (config_enforcer, tls_log_monitor):
+    for plugin in (central.reporter, config_enforcer, syslog, tls_log_monitor):
         card = plugin.keel_card()
-        defaults = {one.name: one.default for one in card.options}
-        given = shown.plugins[card.name]
-        assert given == {name: defaults[name] for name in given}
+        defaults = {
+            one.name: list(one.default) if isinstance(one.default, tuple) else one.default
+            for one in card.options
+        }
+        assert shown.plugins[card.name] == defaults
 
 
 def test_the_example_waiver_names_a_rule_that_is():
@@ -180,6 +183,21 @@ def test_the_files_that_the_design_names_are_there():
     rooms = [inside, *(inside / room for room in ("core", "shell"))]
     rooms.append(ROOT)
     assert [one for one in named if not any(any(room.glob(one)) for room in rooms)] == []
+
+
+def test_the_faults_are_shown_by_tests_that_are_there():
+    text = (ROOT / "agent/FAULTS.md").read_text()
+    tests = "".join(one.read_text() for one in ROOT.glob("tests/**/test_*.py"))
+    known = set(re.findall(r"(?m)^ *def (test_\w+)", tests))
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:2] == "| "]
+    shown = [re.findall(r"`([^`]+)`", row[-1]) for row in rows if row[0] != "injected"]
+    named = [name for names in shown for name in names]
+    assert len(named) > 60
+    assert [
+        one
+        for one in named
+        if not (one in known or (one.startswith("tests/") and (ROOT / one).exists()))
+    ] == []
 
 
 def test_the_packages_say_what_is_in_them():

@@ -282,7 +282,8 @@ def keel_observe(
 def keel_deliver(report: Report, options: Options, place: Place) -> None:
     """Hand a report on. May do I/O: runs in a thread with a deadline of five seconds.
 
-    A reporter of side "monitor" is given the reports of both sides.
+    A reporter of side "monitor" is given the reports of both sides, those of side "root"
+    without their diff: it quotes files that only root may read.
     Diagnostics: a failure is counted and the same report is offered again
     later, so deliver must stand being called twice for one report.
     Security: texts in a report may hold what strangers wrote; escape for where they go.

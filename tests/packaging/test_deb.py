@@ -183,6 +183,7 @@ def test_user_and_directories_are_made_as_the_two_sides_need_them(package, apart
     assert made == {
         "var/lib/postkeel": ("0710", 0, group),
         "var/lib/postkeel/monitor": ("0700", user, group),
+        "var/lib/postkeel/outbox": ("2750", 0, group),  # what root puts there the group may read
         "run/postkeel": ("0755", 0, 0),
         "run/postkeel/monitor": ("0755", user, group),
         "run/postkeel/ask": ("0710", 0, group),

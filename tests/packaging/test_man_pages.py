@@ -29,15 +29,18 @@ from postkeel.contract import (
 from postkeel.core.configuration import Configuration
 from postkeel.core.model import Mode
 from postkeel.postfix.handshake import Endpoint
+from postkeel.reporting.sentence import sentence
 from postkeel.shell import guard
 from postkeel.shell.documents import DEBIAN_DIRECTORY, DEFAULT_FILE
 from postkeel.shell.history import History
 from postkeel.shell.holds import Holds
+from postkeel.shell.metrics_file import metrics_path
 from postkeel.shell.originals import originals_directory
+from postkeel.shell.outbox_files import outbox_directory
 from postkeel.shell.packages import Packages
 from postkeel.shell.records import RecordStore
 from postkeel.shell.status_file import status_path
-from postkeel_plugins.reporters.syslog import line
+from postkeel_plugins.central import spool_tables
 
 ROOT = Path(__file__).parent.parent.parent
 AGENT = ROOT / "agent" / "postkeel"
@@ -130,7 +133,7 @@ def test_the_exit_statuses():
         for number in ast.walk(given.value)
         if isinstance(number, ast.Constant) and type(number.value) is int
     }
-    assert known == {0, 1, 2, 130}
+    assert known == {0, 1, 2, 3, 130}
     assert {int(one.head[0]) for one in PAGE.items("EXIT STATUS")} == known
 
 
@@ -161,13 +164,16 @@ def test_the_files():
         Packages(state).path,
         str(Path(originals_directory("/etc/postfix", state)).parent),
         DEFAULT.monitor_state_directory,
+        outbox_directory(state),
+        metrics_path(DEFAULT.monitor_runtime_directory),
         status_path(run),
         f"{run}/packages",
         DEFAULT.channel,
     }
     items = {one.after("Pa")[0]: one for one in PAGE.items("FILES")}
     assert set(items) == known
-    assert all(name in items[DEFAULT.monitor_state_directory].text for name in (*kept, "secret"))
+    kept += ["secret", spool_tables.NAME]
+    assert [one for one in kept if one not in items[DEFAULT.monitor_state_directory].text] == []
     assert f"touch {run}/packages" in (DEBIAN / "postkeel.postinst").read_text()
 
 
@@ -256,7 +262,7 @@ def test_the_line_of_the_log_is_one():
         proof=(str(seen),),
     )
     (shown,) = PAGE.literals("DIAGNOSTICS")
-    assert " ".join(shown.split()) == line(report, 2, 812).decode().partition(">")[2]
+    assert " ".join(shown.split()) == f"postkeel[812]: {sentence(report)}"
 
 
 def run(*words):

@@ -316,13 +316,19 @@ WRITE = (
     *("/run/postkeel/monitor", "/run/systemd", "/run/systemd/system", "/srv", "/tmp", "/usr"),
     *("/usr/bin", "/usr/lib/python3/dist-packages/postkeel", "/usr/share/postkeel", "/var/lib"),
     *("/var/lib/dpkg", "/var/lib/postfix", "/var/lib/postkeel", "/var/lib/postkeel/monitor"),
-    *("/var/log", "/var/spool/postfix", "/var/spool/postfix/maildrop", "/var/spool/postfix/pid"),
+    *(
+        "/var/lib/postkeel/outbox",
+        "/var/log",
+        "/var/spool/postfix",
+        "/var/spool/postfix/maildrop",
+        "/var/spool/postfix/pid",
+    ),
     "/var/tmp",
 )
 READ = (
     *("/dev/kmsg", "/etc/postfix/main.cf", "/etc/shadow", "/etc/ssl/private/key.pem"),
     *("/home/alice/.profile", "/proc/1/environ", "/proc/kallsyms", "/proc/locks"),
-    *("/var/lib/postkeel/of-root", "/var/log/mail.log"),
+    *("/var/lib/postkeel/of-root", "/var/lib/postkeel/outbox/of-root", "/var/log/mail.log"),
 )
 APPEND = (
     "/etc/postfix/main.cf",

@@ -77,6 +77,23 @@ def test_both_sides_are_up_and_see_what_postfix_does(server):
     server.until(lambda: counted() > before)
 
 
+def test_reports_of_the_correcting_side_reach_the_other_one(server):
+    """Without a right to give files away: the directory passes its group on."""
+    outbox = "/var/lib/postkeel/outbox"
+    server.corrects(server.weaken)
+    owners = server.run("find", outbox, "-type", "f", "-printf", "%u:%g:%m\n")
+    assert set(owners.split()) == {"root:_postkeel:640"}
+
+    def unread():
+        (last,) = server.run("sh", "-c", f"tail -qn 1 {outbox}/* | tail -n 1").splitlines()
+        kept = json.loads(server.debian.read("/var/lib/postkeel/monitor/inbox.json"))
+        return json.loads(last)["number"] - kept["number"]
+
+    server.until(lambda: unread() == 0)
+    status = json.loads(server.run("postkeel", "status", "--format", "json"))
+    assert "outbox" not in json.dumps(status)
+
+
 def edited(server):
     server.run("sed", "-i", f"s/^{LEVEL} *=.*/{LEVEL} = none/", MAIN_CF)
 

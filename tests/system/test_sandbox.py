@@ -25,8 +25,9 @@ ROOT = frozenset(
     {
         # its work
         *("write /etc/postfix", "write /run/postkeel", "write /run/postkeel/ask"),
-        *("write /var/lib/postkeel", "append /etc/postfix/main.cf", "edit main.cf"),
-        *("read /var/lib/postkeel/of-root", "records of root's", "take the channel over"),
+        *("write /var/lib/postkeel", "write /var/lib/postkeel/outbox"),
+        *("append /etc/postfix/main.cf", "edit main.cf", "read /var/lib/postkeel/of-root"),
+        *("read /var/lib/postkeel/outbox/of-root", "records of root's", "take the channel over"),
         *("lock the instance", "read /proc/locks", "see systemd", "see root's process"),
         *("see alice's process", "postfix status", "postconf -n", "postconf -d", "openssl"),
         *("signal Postfix's master", "ask who has dpkg's lock", "cryptography", "a netlink socket"),
@@ -47,7 +48,13 @@ MONITOR = frozenset(
         # its work
         *("write /run/postkeel/monitor", "write /var/lib/postkeel/monitor"),
         *("records of the monitor's", "read /var/log/mail.log", "read the journal"),
-        *("watch the mail log", "read /etc/postfix/main.cf", "postconf -n", "postconf -d"),
+        *(
+            "read /var/lib/postkeel/outbox/of-root",
+            "watch the mail log",
+            "read /etc/postfix/main.cf",
+            "postconf -n",
+            "postconf -d",
+        ),
         *("openssl", "cryptography", "a netlink socket", "ask for a check"),
         *("mail to 127.0.0.1", "mail to ::1", "UDP to 127.0.0.1"),
         *("mail to another address", "UDP to another address"),
@@ -114,6 +121,7 @@ while True:
     echo.sendto(said, sender)
 '
 (umask 077; echo secret >/etc/ssl/private/key.pem; echo secret >/var/lib/postkeel/of-root)
+(umask 027; echo report >/var/lib/postkeel/outbox/of-root)
 logger -p mail.info "a line that another process wrote"
 """
 DROP_IN = f"""\
