@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from argparse import Namespace
 
@@ -97,6 +98,22 @@ def test_a_waiver_for_one_service(place):
     waived = text[text.index("588 ") :]
     assert weak in waived
     assert weak not in text[: text.index("588 ")]
+
+
+def test_enforce_hands_its_report_to_the_monitor_and_writes_none_of_its_files(place):
+    place.configure('[plugins.central]\ncollectors = ["tcp://127.0.0.1:9"]\n')
+    assert place.run("enforce").returncode == 0
+    assert not (place.state / "outbox").exists()  # no monitor in a process of its own
+    (place.state / "outbox").mkdir()
+    assert place.run("enforce").returncode == 0
+    (file,) = (place.state / "outbox").iterdir()
+    assert json.loads(file.read_text())["report"]["outcome"] == "clean"
+    assert not (place.state / "monitor").exists()
+    (place.state / "outbox.lock").unlink()
+    (place.state / "outbox.lock").mkdir()
+    done = place.run("enforce")
+    assert done.returncode == 0
+    assert "a report cannot be kept for the monitor" in done.stderr
 
 
 def test_hold_and_release(place):

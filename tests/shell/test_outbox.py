@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from postkeel.contract import (
 )
 from postkeel.core.errors import PostkeelError
 from postkeel.shell import outbox, outbox_files
+from postkeel.shell.outbox import Outbox
 from postkeel.shell.outbox_files import LONGEST_LINE, line_of
 from postkeel.shell.outbox_reader import OutboxReader
 
@@ -78,6 +80,30 @@ def test_numbers_go_on_over_restarts_and_files(tmp_path, small):
     assert [one["number"] for one in lines] == [*range(1, 9)]
     assert len({one.name.split("-")[0] for one in files(tmp_path)}) == 1
     assert [taken.lost for taken in rest(reader(tmp_path))] == [0] * 8
+
+
+def test_two_writers_take_turns_and_no_number_is_used_twice(tmp_path, small):
+    agent, command = Outbox(str(tmp_path)), Outbox(str(tmp_path))
+    for number in range(4):
+        agent.append(report(f"agent {number}"))
+        agent.append(report(f"agent again {number}"))
+        command.append(report(f"command {number}"))
+    found = rest(reader(tmp_path))
+    assert [one.report.cause for one in found[-3:]] == ["agent 3", "agent again 3", "command 3"]
+    assert [one.position.number for one in found] == [*range(13 - len(found), 13)]
+    assert (found[0].lost, {one.lost for one in found[1:]}) == (0, {0})
+
+
+def test_a_writer_that_holds_the_lock_for_long_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(outbox, "_PATIENCE", 0.05)
+    filled(tmp_path, 1)
+    with open(tmp_path / "outbox.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(PostkeelError, match="Resource temporarily unavailable: it is tried"):
+            filled(tmp_path, 2)
+    filled(tmp_path, 3)
+    assert causes(reader(tmp_path)) == ["1", "3"]
+    assert stat.S_IMODE((tmp_path / "outbox.lock").stat().st_mode) == 0o600
 
 
 def test_others_may_not_read_whatever_the_umask(tmp_path):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 
 from postkeel.cli.check import pending
-from postkeel.cli.opening import acting_round, instances, looking_round, open_all
+from postkeel.cli.opening import Opened, acting_round, instances, looking_round, open_all
 from postkeel.cli.render import Paint, finding_lines, print_json
-from postkeel.contract import Outcome, Report
+from postkeel.contract import Outcome, Report, Side
 from postkeel.core.errors import PostkeelError
 from postkeel.core.report_json import report_to_data
 from postkeel.core.text import one_line
+from postkeel.shell.outbox_files import outbox_directory
 
 _BROKEN = (Outcome.FAILED, Outcome.REVERTED)
 
@@ -24,7 +26,7 @@ def main(arguments: Namespace) -> int:
         report = start(opened, directory).run(act=not arguments.dry_run)
         reports.append(report)
         if not arguments.dry_run:
-            opened.registry.deliver(report, [])
+            _tell(opened, report)
     if arguments.format == "json":
         print_json(instances=[report_to_data(one) for one in reports])
     else:
@@ -37,6 +39,23 @@ def main(arguments: Namespace) -> int:
         sys.stdout.flush()
         raise PostkeelError("\n".join(map(_complaint, broken)))
     return 2 if any(pending(one.judged) for one in reports) else 0
+
+
+def _tell(opened: Opened, report: Report) -> None:
+    """Hand the report to the reporters of this side, and, where there is one, to the other side.
+
+    Those of side "monitor" keep files of their own, which are not root's to write.
+    """
+    registry = opened.registry
+    registry.deliver(report, [], to=[one.name for one in registry.of(Side.ROOT)])
+    state = opened.configuration.state_directory
+    if os.path.isdir(outbox_directory(state)):
+        from postkeel.shell.outbox import Outbox
+
+        try:
+            Outbox(state).append(report)
+        except PostkeelError as error:
+            print(f"postkeel: {one_line(str(error))}", file=sys.stderr)
 
 
 def _complaint(report: Report) -> str:

@@ -6,10 +6,12 @@ numbers what it has missed when the oldest file had to go.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from postkeel.contract import Report
@@ -28,15 +30,19 @@ from postkeel.shell.outbox_files import (
 # A link is not followed, and the other end of a pipe not waited for.
 _SAFELY: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | _SAFELY
+_PATIENCE: Final = 1.0  # seconds to wait for another writer; the agent's loop waits with it
+_PAUSE: Final = 0.005
 
 
 class Outbox:
     """Numbers each report and appends it.
 
     Numbers have no gaps, over restarts as well. What a kill or a full disk left of a line
-    stays a line of its own, which no reader takes for a report.
-    Security: for one writer, root. The group may read, which is that of the directory where
-    the directory passes it on (set-group-ID); the process needs no right to give files away.
+    stays a line of its own, which no reader takes for a report. Of two writers, an agent and
+    `postkeel enforce`, each sees by the size what the other one has written.
+    Security: for root alone, the lock as well. The group may read, which is that of the
+    directory where the directory passes it on (set-group-ID); the process needs no right to
+    give files away.
     """
 
     def __init__(self, state_directory: str) -> None:
@@ -44,6 +50,7 @@ class Outbox:
         self._series = ""
         self._number = 0
         self._segment: Segment | None = None
+        self._size = 0
 
     def append(self, report: Report) -> None:
         """Keep the report for the other side; after the return a power cut does not cost it.
@@ -51,23 +58,35 @@ class Outbox:
         Errors: PostkeelError; the report may then be appended again.
         """
         try:
-            if not self._series:
-                self._go_on()
-            line = line_of(self._number + 1, report)
-            descriptor = self._opened(len(line))
-            try:
-                self._write(descriptor, line)
-            finally:
-                os.close(descriptor)  # which wakes the reader, after the line is durable
+            os.makedirs(self.directory, mode=0o750, exist_ok=True)
+            with _locked(f"{self.directory}.lock"):
+                self._append(report)
         except OSError as error:
             raise PostkeelError(
                 f"{self.directory}: a report cannot be kept for the monitor: "
                 f"{error.strerror}: it is tried again"
             ) from error
 
+    def _append(self, report: Report) -> None:
+        if not self._series or self._has_changed():
+            self._go_on()
+        line = line_of(self._number + 1, report)
+        descriptor = self._opened(len(line))
+        try:
+            self._write(descriptor, line)
+        finally:
+            self._size = os.fstat(descriptor).st_size
+            os.close(descriptor)  # which wakes the reader, after the line is durable
+
+    def _has_changed(self) -> bool:
+        """Whether another writer has been here."""
+        newest = segments(self.directory)[-1:]
+        if self._segment is None or newest != [self._segment]:
+            return bool(newest)
+        return os.stat(self._path(self._segment)).st_size != self._size
+
     def _go_on(self) -> None:
-        """Take up series and number where the process before left them."""
-        os.makedirs(self.directory, mode=0o750, exist_ok=True)
+        """Take up series and number where another process left them."""
         found = segments(self.directory)
         newest = found[-1] if found else None
         if newest is not None:
@@ -128,6 +147,25 @@ class Outbox:
 
     def _path(self, segment: Segment) -> str:
         return os.path.join(self.directory, segment.name)
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[None]:
+    """For one writer at a time. Errors: BlockingIOError when another one takes too long."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _SAFELY, 0o600)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_PAUSE)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_directory(path: str) -> None:
