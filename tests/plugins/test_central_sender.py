@@ -171,6 +171,23 @@ def test_the_next_collector_takes_over_and_the_first_is_tried_first_again(tmp_pa
         assert set(first.numbers()) | set(second.numbers()) == set(range(1, 10))
 
 
+def test_the_first_collector_is_returned_to_when_it_is_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(sender, "RETURN_SECONDS", 0.5)
+    port = unused_port()
+    with FakeCollector(relp()) as second:
+        first_url = f"relp://127.0.0.1:{port}"
+        with Sending(tmp_path, first_url, url(second, "relp")) as sending:
+            sending.deliver(5)
+            wait_for(lambda: once_each(second, 5))
+            with FakeCollector(relp(), port=port) as first:
+                time.sleep(0.6)
+                sending.deliver(5)
+                wait_for(lambda: len(first.messages) >= 5)
+                assert first.numbers() == list(range(6, 11))
+                wait_for(lambda: sending.waiting() == 0)
+    assert once_each(second, 5)
+
+
 def test_a_name_that_cannot_be_resolved(tmp_path):
     with Sending(tmp_path, "tcp://log1.postkeel.invalid:514") as sending:
         sending.deliver()

@@ -8,6 +8,7 @@ is owed, a repeat that is to be told, another attempt.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -27,6 +28,8 @@ LONGEST_WAIT: Final = 60.0
 _JITTER: Final = 0.25  # of a wait: thirty hosts do not come back in the same second
 _PROVEN_SECONDS: Final = 1.0
 """A link that stood for so long, or took a report, was a good one."""
+RETURN_SECONDS: Final = 300.0
+"""After so long with another collector the first one is tried again, at the next report."""
 
 
 class Sender:
@@ -88,7 +91,8 @@ class Sender:
             with contextlib.closing(opened(collector, self._manner, self._waker)) as link:
                 proven = time.monotonic() + _PROVEN_SECONDS
                 transfer = Transfer(self._spool, link, self._waker, self._clock)
-                while True:
+                until = self._until(collector)
+                while time.monotonic() < until:
                     transfer.turn()
                     stood = time.monotonic() >= proven
                     good = good or stood or transfer.settled_any
@@ -99,6 +103,11 @@ class Sender:
         except LinkError as error:
             self._note(collector, str(error))
         return good
+
+    def _until(self, collector: Collector) -> float:
+        if collector is self._collectors[0]:
+            return math.inf
+        return time.monotonic() + RETURN_SECONDS
 
     def _note(self, collector: Collector, problem: str) -> None:
         """Keep for the status what is wrong with a collector, once for each change."""
