@@ -36,6 +36,25 @@ print(*seen)
 """
 
 
+# Keeps what it is sent over TLS.
+COLLECTOR = """\
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], "/root/collector.key")
+with socket.create_server(("127.0.0.1", 6514)) as server, open("/root/collected", "ab", 0) as kept:
+    while True:
+        connection, _ = server.accept()
+        with context.wrap_socket(connection, server_side=True) as client:
+            while octets := client.recv(65536):
+                kept.write(octets)
+"""
+CENTRAL = """\
+[plugins.central]
+collectors = ["tls://localhost"]
+ca = "/etc/postkeel/collector.pem"
+"""
+
+
 @pytest.fixture(scope="module", params=bed.SUITES)
 def server(request, boot_server, package, note):
     began = time.monotonic()
@@ -92,6 +111,31 @@ def test_reports_of_the_correcting_side_reach_the_other_one(server):
     server.until(lambda: unread() == 0)
     status = json.loads(server.run("postkeel", "status", "--format", "json"))
     assert "outbox" not in json.dumps(status)
+
+
+def test_a_correction_reaches_a_collector_by_tls(server):
+    """Out of both sandboxes: the root side has no network, the monitor has."""
+    server.debian.write("/root/collector.py", COLLECTOR)
+    key = ("-newkey", "rsa:2048", "-nodes", "-keyout", "/root/collector.key")
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    pem = "/etc/postkeel/collector.pem"
+    server.run("openssl", "req", "-x509", *key, *names, "-out", pem)
+    server.run("systemd-run", "--unit=collector", "python3", "/root/collector.py", pem)
+    server.debian.write("/etc/postkeel/conf.d/central.toml", CENTRAL)
+    server.run("systemctl", "reload", "postkeel")
+    server.corrects(server.weaken)
+
+    def collected():
+        return server.run("cat", "/root/collected", may_fail=True)
+
+    server.until(lambda: ' outcome="fixed" cause="main.cf changed' in collected())
+    server.until(lambda: ' event="heartbeat"' in collected())
+    assert ' guarded="yes" ' in collected()
+    (said,) = json.loads(server.run("postkeel", "status", "--format", "json"))["reporters"]
+    assert (said["name"], said["dropped"], said["said"][1:]) == ("central", 0, [])
+    server.run("rm", "/etc/postkeel/conf.d/central.toml")
+    server.run("systemctl", "stop", "collector")
+    server.run("systemctl", "reload", "postkeel")
 
 
 def edited(server):
