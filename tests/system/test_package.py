@@ -128,7 +128,7 @@ def test_a_correction_reaches_a_collector_by_tls(server):
     def collected():
         return server.run("cat", "/root/collected", may_fail=True)
 
-    server.until(lambda: ' outcome="fixed" cause="main.cf changed' in collected())
+    server.until(lambda: ' rule="mx-security-level" result="fixed" ' in collected())
     server.until(lambda: ' event="heartbeat"' in collected())
     assert ' guarded="yes" ' in collected()
     (said,) = json.loads(server.run("postkeel", "status", "--format", "json"))["reporters"]
