@@ -40,6 +40,7 @@ environments: needs
 needs:
 	@bash packaging/install-needs.sh run build test package tiers
 	@bash packaging/unpack-needs.sh collectors build/collectors || echo "no rsyslog and syslog-ng for tests"
+	@bash packaging/unpack-needs.sh prometheus build/prometheus || echo "no promtool for tests"
 
 clean:
 	@rm -rf .venv .venv-debian build || sudo rm -rf .venv .venv-debian build

@@ -28,7 +28,7 @@ export PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=$build/hypothesis
 export RUFF_CACHE_DIR=$build/ruff MYPY_CACHE_DIR=$build/mypy COVERAGE_FILE=$build/coverage
 skipped=77
 # steady.sh tries again, once, what fails, and names it.
-# Each run of pytest is given twenty minutes: a test that hangs must not eat CI's time.
+# Each run of pytest is given forty minutes: a test that hangs must not eat CI's time.
 
 has_environment() {
     [ -e "$1/stamp" ] || {
@@ -52,13 +52,13 @@ check() {
 debian() {
     has_environment .venv-debian || return
     # The scanners judge the same Postfix in the tier today; once is enough.
-    timeout 1200 bash tests/steady.sh .venv-debian/bin/python -m pytest -q -m "not system" \
+    timeout 2400 bash tests/steady.sh .venv-debian/bin/python -m pytest -q -m "not system" \
         --ignore=tests/live/test_scanners.py --ignore=tests/packaging
 }
 
 today() {
     has_environment .venv || return
-    timeout 1200 bash tests/steady.sh .venv/bin/python -m coverage run --append -m pytest -q \
+    timeout 2400 bash tests/steady.sh .venv/bin/python -m coverage run --append -m pytest -q \
         -m "not system" --ignore=tests/packaging
 }
 
@@ -78,7 +78,7 @@ package() {
 }
 
 other() {
-    timeout 1200 bash tests/other-debian.sh -m "not system"
+    timeout 2400 bash tests/other-debian.sh -m "not system"
 }
 
 system() {
@@ -89,7 +89,7 @@ system() {
     export POSTKEEL_DEB
     # A booted Debian mostly waits, so the releases are tested side by side.
     for suite in bookworm trixie sid; do
-        POSTKEEL_SUITE=$suite timeout 1200 bash tests/steady.sh .venv-debian/bin/python -m \
+        POSTKEEL_SUITE=$suite timeout 2400 bash tests/steady.sh .venv-debian/bin/python -m \
             pytest -q tests/system >"$build/system/$suite" &
         lanes+=($!)
     done

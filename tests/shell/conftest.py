@@ -19,12 +19,17 @@ def as_nobody():
 
     @contextlib.contextmanager
     def within():
-        was = os.geteuid()
-        if was == 0:
+        user, group, groups = os.geteuid(), os.getegid(), os.getgroups()
+        if user == 0:
+            os.setgroups([])
+            os.setegid(65534)
             os.seteuid(65534)
         try:
             yield
         finally:
-            os.seteuid(was)
+            os.seteuid(user)
+            if user == 0:
+                os.setegid(group)
+                os.setgroups(groups)
 
     return within()

@@ -373,7 +373,7 @@ def test_an_outbox_that_may_not_be_read_is_an_error_that_says_so(tmp_path, as_no
 
 def test_an_outbox_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "outbox").write_text("")
-    with pytest.raises(PostkeelError, match="a report cannot be kept for the monitor: File exists"):
+    with pytest.raises(PostkeelError, match="kept for the monitor: Not a directory: it is tried"):
         filled(tmp_path, 1)
 
 

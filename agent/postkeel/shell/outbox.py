@@ -58,7 +58,8 @@ class Outbox:
         Errors: PostkeelError; the report may then be appended again.
         """
         try:
-            os.makedirs(self.directory, mode=0o750, exist_ok=True)
+            with suppress(FileExistsError):
+                os.makedirs(self.directory, mode=0o750)
             with _locked(f"{self.directory}.lock"):
                 self._append(report)
         except OSError as error:
