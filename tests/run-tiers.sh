@@ -4,8 +4,8 @@
 # check     ruff, mypy and shellcheck
 # debian    this Debian's Python and libraries
 # today     the newest Python here with today's releases from PyPI
-# coverage  what the tier `today` went through (COVERAGE_FLOOR: per cent that core,
-#           postfix and plugins need, default 100)
+# coverage  what the tier `today` went through (COVERAGE_FLOOR: per cent that core, postfix,
+#           maillog, reporting and plugins need, default 100)
 # package   the Debian package: built twice, read, and run through lintian
 # other     Debian 13 on Debian 12, Debian 12 elsewhere; the package there too
 # system    Debian 12, 13 and sid booted: the package on them, through upgrades and power cuts
@@ -69,7 +69,7 @@ coverage() {
     }
     .venv/bin/python -m coverage report
     .venv/bin/python -m coverage report --fail-under="${COVERAGE_FLOOR:-100}" --format=total \
-        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/maillog/*,plugins/*'
+        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/maillog/*,agent/postkeel/reporting/*,plugins/*'
 }
 
 package() {

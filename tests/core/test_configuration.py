@@ -70,6 +70,10 @@ def test_everything_that_can_be_set():
     assert read.waivers[0].parameter is None
 
 
+def test_no_digest_is_an_empty_text():
+    assert read_configuration([document('reporting.digest = ""')]).reporting.digest == ""
+
+
 def test_drop_ins_win_key_by_key_and_add_waivers():
     more = document('profile = "interop"\n[plugins.syslog]\nsocket = "/x"\n', "conf.d/10.toml")
     read = read_configuration([document(FULL), more])
