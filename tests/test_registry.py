@@ -194,6 +194,23 @@ def test_a_reporter_is_told_where_it_may_keep_its_own(side, within):
     assert given == [place, place]
 
 
+def test_plugins_begin_each_by_itself():
+    begun = []
+
+    def fail(options, place):
+        raise OSError("no disk")
+
+    one = registry(
+        plugin("a", keel_begin=fail),
+        plugin("b", keel_begin=lambda options, place: begun.append(place.state)),
+        data={"state_directory": "/srv/state"},
+    )
+    problems = []
+    one.begin(problems)
+    assert begun == ["/srv/state"]
+    assert problems == ["plugin a: keel_begin: OSError: no disk"]
+
+
 def test_how_reporters_stand_and_that_one_that_cannot_say_is_asked_again():
     standing = Standing(said=("away since ten",), waiting=3)
 

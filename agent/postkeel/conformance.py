@@ -265,6 +265,7 @@ def _deliver(registry: Registry) -> Iterator[str]:
     )
     for _ in range(2):
         problems: list[str] = []
+        registry.begin(problems)
         registry.deliver(report, problems)
         registry.standings(problems, registry.plugins[0].card.side)
         yield from problems

@@ -108,6 +108,7 @@ __all__ = [
     "frozen",
     "hookimpl",
     "hookspec",
+    "keel_begin",
     "keel_card",
     "keel_deliver",
     "keel_gather",
@@ -287,6 +288,16 @@ def keel_deliver(report: Report, options: Options, place: Place) -> None:
     Diagnostics: a failure is counted and the same report is offered again
     later, so deliver must stand being called twice for one report.
     Security: texts in a report may hold what strangers wrote; escape for where they go.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def keel_begin(options: Options, place: Place) -> None:
+    """Begin: the agent has started, or read its configuration again.
+
+    For a reporter that works between reports, to take up what an earlier process left.
+    Commands do not call it. May do I/O: runs in a thread with a deadline of five seconds.
     """
     raise NotImplementedError
 

@@ -67,7 +67,7 @@ class Loaded:
         return any(
             count >= QUARANTINE_AFTER
             for hook, count in self.failures.items()
-            if hook not in ("keel_deliver", "keel_status")
+            if hook not in ("keel_begin", "keel_deliver", "keel_status")
         )
 
 
@@ -253,6 +253,18 @@ class Registry:
             if len(problems) > before:
                 failed.append(plugin.name)
         return failed
+
+    def begin(self, problems: list[str]) -> None:
+        """Have the plugins begin that work by themselves."""
+        for plugin in self.plugins:
+            self._call(
+                plugin,
+                "keel_begin",
+                problems,
+                DELIVER_SECONDS,
+                options=plugin.options,
+                place=self._places[plugin.card.side],
+            )
 
     def standings(self, problems: list[str], side: Side) -> dict[str, Standing]:
         """How the reporters of this side stand, by name; those that have nothing to say are not."""

@@ -30,7 +30,7 @@ from postkeel.reporting.rfc5424 import Header, rfc5424
 from private_postfix import PrivatePostfix
 
 ORDEALS = {
-    "short": Ordeal(reports=1500, faults=3, seconds=60),
+    "short": Ordeal(reports=1500, faults=3, seconds=180),
     "full": Ordeal(reports=10_000, faults=20, seconds=300),
 }
 SPEED_REPORTS = {"short": 15_000, "full": 50_000}

@@ -130,6 +130,18 @@ def test_other_options_make_another_sender_and_go_on_with_the_spool(tmp_path):
         wait_for(lambda: one.numbers() == [1, 2, 3, 4, 5, 1])
 
 
+def test_what_an_earlier_process_left_is_sent_without_a_new_report(tmp_path):
+    with FakeCollector(relp()) as one:
+        one.stop()
+        url = f"relp://127.0.0.1:{one.port}"
+        with Sending(tmp_path, url) as before:
+            before.deliver(3)
+        one.start()
+        with Sending(tmp_path, url) as after:
+            after.reporter.keel_begin(after.options, after.place)
+            wait_for(lambda: one.numbers() == [1, 2, 3])
+
+
 def test_no_collectors_any_more(tmp_path):
     with FakeCollector(relp()) as one, Sending(tmp_path, url(one)) as sending:
         sending.deliver()

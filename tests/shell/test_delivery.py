@@ -72,6 +72,25 @@ def registry(*reporters):
     return Registry(found, Configuration())
 
 
+def test_reporters_begin_with_the_agent_and_with_each_reload(loop, history):
+    class Eager(Reporter):
+        begun = 0
+
+        @hookimpl
+        def keel_begin(self):
+            self.begun += 1
+            if self.begun == 2:
+                raise OSError("no disk")
+
+    eager, complaints = Eager("eager"), []
+    handing = Delivery(loop, registry(eager), history, complaints.append)
+    handing.begin()
+    assert (eager.begun, complaints) == (1, [])
+    handing.renew(registry(eager), history)
+    assert eager.begun == 2
+    assert [str(one) for one in complaints] == ["plugin eager: keel_begin: OSError: no disk"]
+
+
 def test_one_that_fails_at_once_is_asked_with_the_next_report(loop, history):
     loop.clock = lambda: 1000.0  # no time passes
     absent = Reporter("absent")

@@ -63,6 +63,7 @@ class Delivery:
 
     def begin(self) -> None:
         """Take up what an earlier process left."""
+        self._begin_reporters()
         try:
             kept = self._history.undelivered()
         except PostkeelError as error:
@@ -79,6 +80,13 @@ class Delivery:
         self._registry = registry
         self._history = history
         self._others = others or {}
+        self._begin_reporters()
+
+    def _begin_reporters(self) -> None:
+        problems: list[str] = []
+        self._registry.begin(problems)
+        for problem in problems:
+            self._complain(PostkeelError(problem))
 
     def deliver(self, report: Report) -> None:
         """Hand it to every reporter now, after the reports that wait for it.

@@ -59,8 +59,7 @@ class Pulse:
     def begin(self) -> None:
         """Speak from now on; also after the configuration was read anew.
 
-        The first heartbeat is soon either way: reporters take up their options with it, and
-        what an earlier process left.
+        The first heartbeat is soon either way, so that a collector hears of it.
         """
         loop, every = self._office.loop, self._every
         self._metrics.counts.keep(self._office.guarding.instances)

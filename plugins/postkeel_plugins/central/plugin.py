@@ -58,6 +58,11 @@ class Reporter:
         )
 
     @hookimpl
+    def keel_begin(self, options: Options, place: Place) -> None:
+        """Send on what an earlier process left, and heed other options from now on."""
+        self._working(options, place)
+
+    @hookimpl
     def keel_deliver(self, report: Report, options: Options, place: Place) -> None:
         """Put the report into the spool; nothing for a timer that found all as wanted.
 
