@@ -30,6 +30,7 @@ from private_postfix import PrivatePostfix, private_postfix, why_not
 
 # No fair fight is so quick as these trials.
 PATIENT = "[contest]\ncorrections = 1000000"
+AS_SHIPPED = "[reporting]\nheartbeat = 3600"
 PYTHON = "/usr/bin/python3"
 ROUNDS = {"short": 15, "full": 60}
 IDLE_SECONDS = {"short": 20, "full": 120}
@@ -151,7 +152,7 @@ def shell_loop(rounds: int, postfix: PrivatePostfix, drifted: str) -> float:
 
 
 def idle(seconds: int, postfix: PrivatePostfix) -> Iterator[Figure]:
-    with guarded(postfix) as one:
+    with guarded(postfix, more=AS_SHIPPED) as one:
         one.report()
         # The smtpd processes that the proof has started leave when nobody needs them.
         time.sleep(SETTLED_SECONDS)
@@ -160,7 +161,7 @@ def idle(seconds: int, postfix: PrivatePostfix) -> Iterator[Figure]:
         time.sleep(seconds)
         cpu, switches = (now - then for now, then in zip(consumed(pid), before, strict=True))
         pss = memory(pid)
-    with guarded(postfix, start=False) as one:
+    with guarded(postfix, more=AS_SHIPPED, start=False) as one:
         sides = sum(at_rest(one))
     floor = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(60)"])
     time.sleep(0.3)

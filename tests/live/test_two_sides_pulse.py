@@ -16,7 +16,8 @@ PATIENT = "[contest]\ncorrections = 1000"
 
 @pytest.fixture
 def sides(hardened):
-    with guarded(hardened.postfix, more=PATIENT, start=False, catch=True) as one:
+    more = f"{PATIENT}\n[reporting]\nheartbeat = 3600"
+    with guarded(hardened.postfix, more=more, start=False, catch=True) as one:
         sides = Sides(one, hardened)
         sides.start("root", "monitor")
         yield sides
