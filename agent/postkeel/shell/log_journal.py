@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -167,7 +166,7 @@ class Journal:
 
     def _seek(self, reader: RawReader) -> list[str]:
         if not self._cursor:
-            reader.seek_realtime(self._until / _SECOND)
+            reader.seek_realtime(self._until)
             return []
         reader.seek_cursor(self._cursor)
         landed = reader.next_cursor()
@@ -175,7 +174,7 @@ class Journal:
             return []
         if landed:
             reader.seek_cursor(landed)
-        return _missing(_time_of(self._cursor), self._until, reader.get_start())
+        return _missing(_time_of(self._cursor), self._until, reader.begin())
 
     def _suppressed(self, entry: Entry) -> list[str]:
         found = _SUPPRESSED.fullmatch(first(entry, "MESSAGE"))
@@ -237,9 +236,8 @@ def _time_of(cursor: str) -> int:
     return int(cursor.split(";")[4].removeprefix("t="), 16)
 
 
-def _missing(last_read: int, until: int, start: datetime) -> list[str]:
-    """What is lost when the entry that was read last is gone; the journal begins at `start`."""
-    begin = int(start.timestamp() * _SECOND)
+def _missing(last_read: int, until: int, begin: int) -> list[str]:
+    """What is lost when the entry that was read last is gone; `begin` is the journal's."""
     if begin > until:
         lines = f"lines between {shown(until)} and {shown(begin)} may be missing"
         return [f"{lines}: journald removed them before they were read"]
