@@ -16,6 +16,7 @@ from postkeel.contract import (
     Finding,
     Interest,
     LogLines,
+    LookAgain,
     Need,
     Records,
     RemoveParameter,
@@ -176,6 +177,7 @@ def test_a_monitor_that_keeps_the_contract_passes():
         (records(table="other"), "no table 'other'"),
         (records(state={"x": {1, 2}}), "not of JSON's types"),
         (CheckNow(reason=" "), "has a reason"),
+        (LookAgain(seconds=1, reason="x"), "is for side root"),
         (finding(remedy=(RemoveParameter(name="p"),)), "cannot write"),
     ],
 )
@@ -191,6 +193,8 @@ def test_what_a_monitor_gives_is_looked_at(given, expected):
         ({"keel_observe": lambda: [Records(add={})] * 2}, "more than one Records"),
         ({"keel_observe": lambda: [Records(add={})]}, "the card has no tables"),
         ({"keel_observe": lambda: [CheckNow(reason="x")]}, "plugins of side monitor"),
+        ({"keel_observe": lambda: [LookAgain(seconds=0, reason="x")]}, "seconds above 0"),
+        ({"keel_observe": lambda: [LookAgain(seconds=1, reason=" ")]}, "and a reason"),
         (
             {"keel_interests": lambda: Interest(log=LogLines(file="/var/log/mail.log"))},
             "log lines are for plugins of side monitor",

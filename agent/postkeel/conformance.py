@@ -32,6 +32,7 @@ from postkeel.contract import (
     Finding,
     Interest,
     LogBatch,
+    LookAgain,
     Need,
     Options,
     Outcome,
@@ -211,6 +212,9 @@ def _given(card: Card, one: object) -> Iterator[str]:
     elif isinstance(one, CheckNow):
         if card.side is not Side.MONITOR or not one.reason.strip():
             yield "keel_observe: a CheckNow is for plugins of side monitor, and has a reason"
+    elif isinstance(one, LookAgain):
+        if card.side is not Side.ROOT or one.seconds <= 0 or not one.reason.strip():
+            yield "keel_observe: a LookAgain is for side root, has seconds above 0 and a reason"
     elif isinstance(one, Finding):
         yield from _finding(one)
         if card.side is Side.MONITOR and one.remedy:

@@ -1,6 +1,7 @@
 """The public contract: all that a plugin may import, with the packages that it names.
 
-These are `postkeel.postfix`, `.maillog` and `.reporting`, and `postkeel.database`.
+These are `postkeel.certificates`, `.postfix`, `.maillog` and `.reporting`, and
+`postkeel.database`.
 
 A plugin is a module or object with functions marked `@hookimpl`, found by the
 entry-point group `postkeel.plugins`:
@@ -19,10 +20,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
+from postkeel.core.changes import (
+    BuildTable,
+    Change,
+    Edit,
+    JoinFiles,
+    Plan,
+    Reload,
+    RemoveOverride,
+    RemoveParameter,
+    SetOverride,
+    SetParameter,
+)
 from postkeel.core.frozen import frozen
 from postkeel.core.model import (
     Absent,
-    Change,
     CheckNow,
     DefaultChange,
     Depth,
@@ -32,17 +44,13 @@ from postkeel.core.model import (
     Finding,
     Judged,
     LogBatch,
+    LookAgain,
     Need,
     Outcome,
     PackageChange,
-    Plan,
     Records,
-    RemoveOverride,
-    RemoveParameter,
     Report,
     Row,
-    SetOverride,
-    SetParameter,
     Severity,
     Side,
     Table,
@@ -67,20 +75,24 @@ else:
 
 __all__ = [
     "Absent",
+    "BuildTable",
     "Card",
     "Change",
     "CheckNow",
     "DefaultChange",
     "Depth",
+    "Edit",
     "Event",
     "EventKind",
     "Facts",
     "Finding",
     "Handshake",
     "Interest",
+    "JoinFiles",
     "Judged",
     "LogBatch",
     "LogLines",
+    "LookAgain",
     "Need",
     "Observation",
     "Option",
@@ -92,6 +104,7 @@ __all__ = [
     "Profile",
     "ProfileRule",
     "Records",
+    "Reload",
     "RemoveOverride",
     "RemoveParameter",
     "Report",
@@ -122,7 +135,7 @@ Options = Mapping[str, object]
 """A plugin's `[plugins.NAME]`, checked against its card, defaults filled in."""
 
 
-Observation = Union[Finding, Records, CheckNow]
+Observation = Union[Finding, Records, CheckNow, LookAgain]
 """What `keel_observe` may give."""
 
 
@@ -271,8 +284,8 @@ def keel_observe(
     """Judge the facts: findings, each with its remedy where there is a safe one.
 
     A plugin with tables may add one `Records`: what to keep. A plugin of side "monitor"
-    may add a `CheckNow`, and no remedy: that side cannot write. Findings are
-    all that stand at this moment, not only the new ones.
+    may add a `CheckNow`, and no remedy: that side cannot write. One of side "root" may add a
+    `LookAgain`. Findings are all that stand at this moment, not only the new ones.
     Deterministic in its arguments: no clock (use `event.time`), file, network
     or log. Called again with fresh facts after a correction.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from postkeel.core import model
+from postkeel.core import changes, model
 
 Strategy = st.SearchStrategy[Any]
 
@@ -15,12 +15,15 @@ UTC_ONLY = st.just(UTC)
 PLAIN = st.text(st.characters(), max_size=8)
 
 
-def changes(texts: Strategy = PLAIN) -> Strategy:
+def drawn_changes(texts: Strategy = PLAIN) -> Strategy:
     return st.one_of(
-        st.builds(model.SetParameter, name=texts, value=texts),
-        st.builds(model.RemoveParameter, name=texts),
-        st.builds(model.SetOverride, service=texts, name=texts, value=texts),
-        st.builds(model.RemoveOverride, service=texts, name=texts),
+        st.builds(changes.SetParameter, name=texts, value=texts),
+        st.builds(changes.RemoveParameter, name=texts),
+        st.builds(changes.SetOverride, service=texts, name=texts, value=texts),
+        st.builds(changes.RemoveOverride, service=texts, name=texts),
+        st.builds(changes.JoinFiles, path=texts, certificate=texts, key=texts, contents=texts),
+        st.builds(changes.BuildTable, table=texts),
+        st.just(changes.Reload()),
     )
 
 
@@ -37,7 +40,9 @@ def judged(texts: Strategy = PLAIN, most: int = 2) -> Strategy:
         wanted=texts,
         why=texts,
         service=st.none() | texts,
-        remedy=_several(changes(texts), most),
+        remedy=_several(drawn_changes(texts), most),
+        file=texts,
+        forbids_reload=st.booleans(),
     )
     outcomes = st.sampled_from(model.Outcome)
     return st.builds(model.Judged, finding=finding, outcome=outcomes, reason=texts)
@@ -72,14 +77,16 @@ def reports(
         time=st.datetimes(timezones=zones),
         detail=_several(texts, most),
     )
-    planned = st.builds(model.PlannedChange, change=changes(texts), rules=_several(texts, most))
+    planned = st.builds(
+        changes.PlannedChange, change=drawn_changes(texts), rules=_several(texts, most)
+    )
     return st.builds(
         model.Report,
         instance=texts,
         event=events,
         outcome=st.sampled_from(model.Outcome),
         judged=_several(judged(texts, most), most),
-        plan=st.builds(model.Plan, changes=_several(planned, most)),
+        plan=st.builds(changes.Plan, changes=_several(planned, most)),
         seconds=st.floats(0, 1e6),
         cause=texts,
         problems=_several(texts, most),

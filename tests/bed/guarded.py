@@ -45,11 +45,14 @@ class Guarded:
         """Write postkeel.toml; `more` are lines for its top.
 
         Without a word on [reporting] in it there are no heartbeats and digests: `report` waits
-        for what happens, not for them.
+        for what happens, not for them. Without one on certificates the private Postfix's
+        authority is trusted, and neither this host's renewers nor its resolver are asked.
         """
         quiet = 'reporting = { heartbeat = 0, digest = "" }\n'
         if "reporting" in more:
             quiet = ""
+        if "certificates" not in more:
+            quiet += f"{own_certificates(self.postfix.authority)}\n"
         self.config.write_text(
             f'state_directory = "{self.directory}/state"\n'
             f'runtime_directory = "{self.directory}/run"\n'
@@ -130,6 +133,11 @@ class Guarded:
             return self.agent.wait()
         finally:
             self.agent = None
+
+
+def own_certificates(authority: Path | str) -> str:
+    """A line of postkeel.toml: certificates of this authority are right, and no host is asked."""
+    return f'certificates = {{ roots = "{authority}", lineages = [], resolver = "" }}'
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> Any:

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from certificates import make_certificate
+from certificates import authority_of_all, signed_certificate
 
 _DEFAULTS = Path("/usr/share/postfix")
 _PREFIX = "private-postfix-"
@@ -94,6 +94,7 @@ class PrivatePostfix:
         self.main_cf = directory / "etc" / "main.cf"
         self.master_cf = directory / "etc" / "master.cf"
         self.log_file = directory / "mail.log"
+        self.authority = directory / "authority.pem"
 
     def configure(
         self, parameters: Mapping[str, str], certificates: tuple[str, ...], master_cf: str
@@ -104,6 +105,7 @@ class PrivatePostfix:
             (self.directory / name).mkdir()
             shutil.chown(self.directory / name, owner)
         self.log_file.touch()
+        self.authority.write_text(authority_of_all())
         text = (_DEFAULTS / "main.cf.debian").read_text()
         if certificates:
             text += (_DEFAULTS / "main.cf.tls").read_text()
@@ -147,7 +149,7 @@ class PrivatePostfix:
     def _make_certificates(self, kinds: tuple[str, ...]) -> dict[str, str]:
         parameters = {}
         for kind in kinds:
-            made = make_certificate(kind, host=_HOST, address=self.address)
+            made = signed_certificate(kind, host=_HOST, address=self.address)
             for parameter, pem in zip(
                 _CERTIFICATE_PARAMETERS[kind], (made.certificate, made.key), strict=True
             ):

@@ -8,8 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postkeel.core.changes import (
+    BuildTable,
+    JoinFiles,
+    Reload,
+    RemoveOverride,
+    RemoveParameter,
+    SetOverride,
+    SetParameter,
+    done,
+)
 from postkeel.core.configuration import waiver_for
-from postkeel.core.decide import Policy, compliant, conclude, contested, decide, dry, worst
+from postkeel.core.decide import (
+    UNDONE,
+    USELESS,
+    Policy,
+    compliant,
+    conclude,
+    contested,
+    decide,
+    dry,
+    worst,
+)
 from postkeel.core.model import (
     Depth,
     Finding,
@@ -17,10 +37,6 @@ from postkeel.core.model import (
     Judged,
     Mode,
     Outcome,
-    RemoveOverride,
-    RemoveParameter,
-    SetOverride,
-    SetParameter,
     Severity,
     Waiver,
 )
@@ -70,6 +86,8 @@ def outcome(one, policy):
             Policy(mode=Mode.ENFORCE, today=TODAY, contested=[finding().subject]),
             None,
         ),
+        (finding(), Policy(mode=Mode.ENFORCE, today=TODAY, wait="a renewal"), Outcome.HELD),
+        (finding(remedy=(Reload(),)), ENFORCE, None),
         (finding(), Policy(mode=Mode.ENFORCE, today=TODAY, waivers=(waiver(),)), Outcome.WAIVED),
         (
             finding(),
@@ -141,6 +159,7 @@ def test_a_parameter_and_its_override_are_two_places():
         ([], "", Outcome.FIXED),
         ([finding(effective="bogus")], "", Outcome.FAILED),
         ([finding("other")], "", Outcome.FIXED),
+        ([finding(wanted="another certificate")], "", Outcome.AUDITED),
         ([], "no handshake on 127.0.0.1:25", Outcome.REVERTED),
     ],
 )
@@ -148,6 +167,44 @@ def test_what_was_seen_afterwards_decides(after, proof_problem, expected):
     (judged,) = conclude([finding()], after, proof_problem)
     assert judged.outcome is expected
     assert bool(judged.reason) == (expected is not Outcome.FIXED)
+
+
+def test_what_was_no_edit_is_not_taken_back():
+    drift = finding(remedy=(Reload(),))
+    (judged,) = conclude([drift], [], "no handshake")
+    assert (judged.outcome, judged.reason) == (Outcome.FAILED, "no handshake")
+
+
+def test_what_is_wrong_and_not_live_forbids_every_correction_unless_it_is_waived():
+    wrong = finding("usable", remedy=(), file="/etc/ssl/mx.pem", forbids_reload=True)
+    both = [finding(), wrong]
+    decision = decide(both, ENFORCE)
+    assert decision.plan.changes == ()
+    reasons = {one.finding.rule: one.reason for one in decision.settled}
+    assert reasons["floor"] == "a reload would make /etc/ssl/mx.pem live: TLSv1"
+    waived = Policy(mode=Mode.ENFORCE, today=TODAY, waivers=(waiver(rule="usable"),))
+    assert decide(both, waived).drifts == (finding(),)
+
+
+def test_a_contest_says_who_is_to_be_looked_for():
+    for remedy, expected in (((), UNDONE), ((Reload(),), USELESS)):
+        one = finding(remedy=remedy or finding().remedy)
+        policy = Policy(mode=Mode.ENFORCE, today=TODAY, contested=[one.subject])
+        assert decide([one], policy).settled[0].reason == expected
+
+
+def test_every_kind_of_change_has_a_place_of_its_own_and_its_words():
+    every = (
+        JoinFiles(path="/x", certificate="/c", key="/k", contents=""),
+        BuildTable(table="/x"),
+        Reload(),
+        SetParameter(name="/x", value=""),
+    )
+    several = [finding(f"rule-{number}", remedy=(one,)) for number, one in enumerate(every)]
+    plan = decide([*several, finding("again", remedy=(Reload(),))], ENFORCE).plan
+    assert [one.change for one in plan.changes] == [*every]
+    assert plan.edits == every[-1:]
+    assert [done(one).partition(" ")[0] for one in every] == ["join", "make", "have", ""]
 
 
 def test_a_round_that_must_not_write_audits_what_it_would_have_corrected():

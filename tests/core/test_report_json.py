@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 import drawn_reports
-from postkeel.core import model
+from postkeel.core import changes, model
 from postkeel.core.report_json import data_to_report, report_to_data, says_something
 
 
@@ -24,10 +24,13 @@ def test_a_report_from_before_there_were_upgrades_is_read():
 
 
 EVERY_CHANGE = (
-    model.SetParameter(name="a", value="1"),
-    model.RemoveParameter(name="b"),
-    model.SetOverride(service="smtp/inet", name="c", value="2"),
-    model.RemoveOverride(service="smtp/inet", name="d"),
+    changes.SetParameter(name="a", value="1"),
+    changes.RemoveParameter(name="b"),
+    changes.SetOverride(service="smtp/inet", name="c", value="2"),
+    changes.RemoveOverride(service="smtp/inet", name="d"),
+    changes.JoinFiles(path="/e", certificate="/f", key="/g", contents="00"),
+    changes.BuildTable(table="hash:/h"),
+    changes.Reload(),
 )
 
 
@@ -46,8 +49,10 @@ def test_a_report_with_every_kind_of_change_comes_back_as_it_was():
     report = replace(
         small(),
         judged=(model.Judged(finding=found, outcome=model.Outcome.FIXED),),
-        plan=model.Plan(
-            changes=tuple(model.PlannedChange(change=one, rules=("floor",)) for one in EVERY_CHANGE)
+        plan=changes.Plan(
+            changes=tuple(
+                changes.PlannedChange(change=one, rules=("floor",)) for one in EVERY_CHANGE
+            )
         ),
     )
     assert data_to_report(json.loads(json.dumps(report_to_data(report)))) == report
@@ -60,7 +65,7 @@ def small(kind=model.EventKind.TIMER, outcome=model.Outcome.CLEAN, **more):
         event=event,
         outcome=outcome,
         judged=(),
-        plan=more.pop("plan", model.Plan()),
+        plan=more.pop("plan", changes.Plan()),
         seconds=0.1,
         **more,
     )
@@ -94,7 +99,7 @@ def test_refuses_what_is_no_report(damage):
         data_to_report(damage(report_to_data(small(cause="x"))))
 
 
-CHANGE = model.PlannedChange(change=model.RemoveParameter(name="x"), rules=())
+CHANGE = changes.PlannedChange(change=changes.RemoveParameter(name="x"), rules=())
 KEPT = {
     "a quiet timer": (small(), False),
     "a quiet change of a file": (small(model.EventKind.PATHS_CHANGED), False),
@@ -103,7 +108,7 @@ KEPT = {
     "the start": (small(model.EventKind.STARTED), True),
     "asked for": (small(model.EventKind.REQUESTED), True),
     "a drift": (small(outcome=model.Outcome.AUDITED), True),
-    "a change": (small(plan=model.Plan(changes=(CHANGE,))), True),
+    "a change": (small(plan=changes.Plan(changes=(CHANGE,))), True),
     "an alarm that is over": (small(proof=("tls-disabled is over",)), True),
     "a fact that could not be had": (small(problems=("no Postfix",)), True),
 }

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from postkeel.core.changes import (
+    RemoveOverride,
+    RemoveParameter,
+    SetOverride,
+    SetParameter,
+)
 from postkeel.core.errors import EditError
-from postkeel.core.model import RemoveOverride, RemoveParameter, SetOverride, SetParameter
 from postkeel.postfix.editing import Texts, edit
 from postkeel.postfix.main_cf import read_main_cf
 from postkeel.postfix.master_cf import read_master_cf

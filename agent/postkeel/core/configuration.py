@@ -35,6 +35,20 @@ class Reporting:
 
 
 @frozen
+class CertificateSources:
+    """Beside Postfix's files, where certificates come from and whom to ask about them.
+
+    roots: PEM file of the trusted roots, "" for the system's. lineages: directories where
+    renewers keep one directory a name with fullchain.pem and privkey.pem. resolver: of DNS,
+    "auto" for one of /etc/resolv.conf on loopback, "" for none, else its loopback address.
+    """
+
+    roots: str = ""
+    lineages: tuple[str, ...] = ("/etc/letsencrypt/live",)
+    resolver: str = "auto"
+
+
+@frozen
 class Settings:
     """What one instance is held at, and whether drift is corrected."""
 
@@ -57,6 +71,7 @@ class Configuration:
     plugin_directory: str = ""
     contest: Contest = Contest()
     reporting: Reporting = Reporting()
+    certificates: CertificateSources = CertificateSources()
     instances: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
@@ -118,8 +133,9 @@ def read_configuration(documents: Iterable[Document]) -> Configuration:
         raise ConfigurationError(*reader.problems)
     return Configuration(
         **reader.top,
-        contest=Contest(**reader.contest),
-        reporting=Reporting(**reader.reporting),
+        contest=Contest(**reader.single["contest"]),
+        reporting=Reporting(**reader.single["reporting"]),
+        certificates=CertificateSources(**reader.single["certificates"]),
         instances=reader.instances,
         plugins=reader.plugins,
         waivers=tuple(reader.waivers),
@@ -133,7 +149,7 @@ def _directory(value: object) -> str:
     return value
 
 
-def _optional_directory(value: object) -> str:
+def _optional_path(value: object) -> str:
     return "" if value == "" else _directory(value)
 
 
@@ -178,6 +194,21 @@ def _day(value: object) -> date:
     return value
 
 
+def _resolver(value: object) -> str:
+    from postkeel.core.resolver_address import resolver_fault
+
+    fault = resolver_fault(value) if isinstance(value, str) else "must be a text"
+    if fault:
+        raise ValueError(fault)
+    return str(value)
+
+
+def _directories(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list of absolute paths")  # noqa: TRY004  collected above
+    return tuple(_directory(one) for one in value)
+
+
 _Take = Callable[[object], object]
 
 _TOP: Mapping[str, _Take] = {
@@ -185,11 +216,16 @@ _TOP: Mapping[str, _Take] = {
     "profile": _text,
     "state_directory": _directory,
     "runtime_directory": _directory,
-    "plugin_directory": _optional_directory,
+    "plugin_directory": _optional_path,
 }
 _INSTANCE: Mapping[str, _Take] = {"mode": lambda value: _mode(value).value, "profile": _text}
 _CONTEST: Mapping[str, _Take] = {"corrections": _count, "seconds": _count}
 _REPORTING: Mapping[str, _Take] = {"heartbeat": _seconds, "digest": _time_of_day}
+_CERTIFICATES: Mapping[str, _Take] = {
+    "roots": _optional_path,
+    "lineages": _directories,
+    "resolver": _resolver,
+}
 _WAIVER: Mapping[str, _Take] = {
     "rule": _text,
     "reason": _text,
@@ -199,7 +235,12 @@ _WAIVER: Mapping[str, _Take] = {
     "parameter": _text,
 }
 _WAIVER_REQUIRED = ("rule", "reason", "owner", "until")
-_TABLES = ("instance", "plugins", "contest", "reporting", "waiver")
+_SINGLE: Mapping[str, Mapping[str, _Take]] = {
+    "contest": _CONTEST,
+    "reporting": _REPORTING,
+    "certificates": _CERTIFICATES,
+}
+_TABLES = ("instance", "plugins", *_SINGLE, "waiver")
 
 
 class _Reader:
@@ -208,8 +249,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.top: dict[str, Any] = {}
-        self.contest: dict[str, Any] = {}
-        self.reporting: dict[str, Any] = {}
+        self.single: dict[str, dict[str, Any]] = {name: {} for name in _SINGLE}
         self.instances: dict[str, dict[str, Any]] = {}
         self.plugins: dict[str, dict[str, object]] = {}
         self.waivers: list[Waiver] = []
@@ -217,10 +257,9 @@ class _Reader:
     def read(self, document: Document) -> None:
         plain = {key: one for key, one in document.data.items() if key not in _TABLES}
         self.top.update(self.take(document, plain, _TOP))
-        contest = self.table(document, document.data.get("contest", {}), "contest")
-        self.contest.update(self.take(document, contest, _CONTEST, "contest"))
-        reporting = self.table(document, document.data.get("reporting", {}), "reporting")
-        self.reporting.update(self.take(document, reporting, _REPORTING, "reporting"))
+        for name, known in _SINGLE.items():
+            own = self.table(document, document.data.get(name, {}), name)
+            self.single[name].update(self.take(document, own, known, name))
         for name, table in self.table(
             document, document.data.get("instance", {}), "instance"
         ).items():

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
-from typing import Union
 
+from postkeel.core.changes import Change, Edit, Plan
 from postkeel.core.frozen import frozen
 
 
@@ -106,7 +106,9 @@ class Need:
 
     Kinds that the agent itself answers: "postfix" (an `Instance`; subject is
     the configuration directory), "profile" (a `Profile`; same subject) and
-    "handshakes" (a tuple of `Handshake`; same subject). For plugins with
+    "handshakes" (a tuple of `Handshake`; same subject), and of `postkeel.certificates.values`
+    "certificates" (`Certificates`), "served" (`Served`) and "tlsa" (`Tlsa`), the last two only
+    in rounds that may correct or were asked to look live. For plugins with
     tables: "state" (what the plugin's last `Records` said, None at first; same
     subject), "records" (rows of its own; subject "TABLE VALUE", VALUE of the column
     that the table folds) and "secret" (32 bytes of this host; same subject).
@@ -128,47 +130,14 @@ Facts = Mapping[Need, object]
 
 
 @frozen
-class SetParameter:
-    """Give a main.cf parameter this value."""
-
-    name: str
-    value: str
-
-
-@frozen
-class RemoveParameter:
-    """Take every line that sets this parameter out of main.cf."""
-
-    name: str
-
-
-@frozen
-class SetOverride:
-    """Give a master.cf service ("submission/inet") this `-o name=value`."""
-
-    service: str
-    name: str
-    value: str
-
-
-@frozen
-class RemoveOverride:
-    """Take every `-o name=...` of this parameter out of a master.cf service."""
-
-    service: str
-    name: str
-
-
-Change = Union[SetParameter, RemoveParameter, SetOverride, RemoveOverride]
-
-
-@frozen
 class Finding:
     """Something is wrong; with a remedy it is a drift.
 
     `service` is None for main.cf as a whole, else a master.cf service such as
     "submission/inet". `where` is "main.cf:LINE", "master.cf:LINE" or "default".
-    `effective` and `wanted` are values as an administrator would write them.
+    `effective` and `wanted` are values as an administrator would write them. `file` is the
+    absolute name of another file that the finding is about, such as a certificate's.
+    `forbids_reload`: a reload would make live what is wrong, so none is made while it stands.
     """
 
     rule: str
@@ -181,11 +150,19 @@ class Finding:
     why: str
     service: str | None = None
     remedy: tuple[Change, ...] = ()
+    file: str = ""
+    forbids_reload: bool = False
 
     @property
     def subject(self) -> tuple[str, str | None, str]:
-        """What the finding is about, alike in every round: rule, service, parameter."""
-        return (self.rule, self.service, self.parameter)
+        """What the finding is about, alike in every round: rule, service, parameter and file."""
+        named = f"{self.parameter} {self.file}" if self.file else self.parameter
+        return (self.rule, self.service, named)
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """Of the remedy what changes main.cf or master.cf."""
+        return tuple(one for one in self.remedy if isinstance(one, Edit))
 
 
 @frozen
@@ -230,18 +207,14 @@ class CheckNow:
 
 
 @frozen
-class PlannedChange:
-    """One edit and the rules that ask for it."""
+class LookAgain:
+    """Asks for another look after so many seconds, and for no reload until then.
 
-    change: Change
-    rules: tuple[str, ...]
+    For what is under way, such as a renewal of which only one of two files is there yet.
+    """
 
-
-@frozen
-class Plan:
-    """Edits in order, no two of them to the same place."""
-
-    changes: tuple[PlannedChange, ...] = ()
+    seconds: float
+    reason: str
 
 
 @frozen

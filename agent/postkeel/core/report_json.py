@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import assert_never
 
-from postkeel.core.model import (
+from postkeel.core.changes import (
+    BuildTable,
     Change,
+    JoinFiles,
+    Plan,
+    PlannedChange,
+    Reload,
+    RemoveOverride,
+    RemoveParameter,
+    SetOverride,
+    SetParameter,
+)
+from postkeel.core.model import (
     DefaultChange,
     Depth,
     Event,
@@ -16,13 +26,7 @@ from postkeel.core.model import (
     Judged,
     Outcome,
     PackageChange,
-    Plan,
-    PlannedChange,
-    RemoveOverride,
-    RemoveParameter,
     Report,
-    SetOverride,
-    SetParameter,
     Severity,
     Upgrade,
 )
@@ -100,6 +104,7 @@ def finding_data(finding: Finding) -> Data:
         "depth": finding.depth.value,
         "service": finding.service,
         "parameter": finding.parameter,
+        "file": finding.file,
         "where": finding.where,
         "effective": finding.effective,
         "wanted": finding.wanted,
@@ -110,6 +115,7 @@ def finding_data(finding: Finding) -> Data:
 def _judged_data(judged: Judged) -> Data:
     return {
         **finding_data(judged.finding),
+        "forbids_reload": judged.finding.forbids_reload,
         "remedy": [_change_data(one) for one in judged.finding.remedy],
         "outcome": judged.outcome.value,
         "reason": judged.reason,
@@ -117,17 +123,8 @@ def _judged_data(judged: Judged) -> Data:
 
 
 def _change_data(change: Change) -> Data:
-    match change:
-        case SetParameter(name=name, value=value):
-            return {"do": "set parameter", "name": name, "value": value}
-        case RemoveParameter(name=name):
-            return {"do": "remove parameter", "name": name}
-        case SetOverride(service=service, name=name, value=value):
-            return {"do": "set override", "service": service, "name": name, "value": value}
-        case RemoveOverride(service=service, name=name):
-            return {"do": "remove override", "service": service, "name": name}
-        case _:
-            assert_never(change)
+    kind, fields = _KINDS[type(change)]
+    return {"do": kind, **{one: getattr(change, one) for one in fields}}
 
 
 def _report(data: Mapping[str, object]) -> Report:
@@ -201,24 +198,31 @@ def _judged(data: Mapping[str, object]) -> Judged:
         wanted=_text(data["wanted"]),
         why=_text(data["why"]),
         remedy=tuple(_change(_table(one)) for one in _list(data["remedy"])),
+        file=_text(data.get("file", "")),  # not in older reports
+        forbids_reload=data.get("forbids_reload") is True,
     )
     return Judged(finding=finding, outcome=Outcome(data["outcome"]), reason=_text(data["reason"]))
 
 
 def _change(data: Mapping[str, object]) -> Change:
-    name = _text(data["name"])
-    match data["do"]:
-        case "set parameter":
-            return SetParameter(name=name, value=_text(data["value"]))
-        case "remove parameter":
-            return RemoveParameter(name=name)
-        case "set override":
-            service = _text(data["service"])
-            return SetOverride(service=service, name=name, value=_text(data["value"]))
-        case "remove override":
-            return RemoveOverride(service=_text(data["service"]), name=name)
-        case other:
-            raise ValueError(f"not a change: {other!r}")
+    kind = data["do"]
+    if not isinstance(kind, str) or kind not in _CHANGES:
+        raise ValueError(f"not a change: {kind!r}")
+    made, fields = _CHANGES[kind]
+    change: Change = made(**{one: _text(data[one]) for one in fields})
+    return change
+
+
+_CHANGES: Mapping[str, tuple[type, tuple[str, ...]]] = {
+    "set parameter": (SetParameter, ("name", "value")),
+    "remove parameter": (RemoveParameter, ("name",)),
+    "set override": (SetOverride, ("service", "name", "value")),
+    "remove override": (RemoveOverride, ("service", "name")),
+    "join files": (JoinFiles, ("path", "certificate", "key", "contents")),
+    "build table": (BuildTable, ("table",)),
+    "reload": (Reload, ()),
+}
+_KINDS = {made: (kind, fields) for kind, (made, fields) in _CHANGES.items()}
 
 
 def _table(value: object) -> Mapping[str, object]:

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from postkeel.core.errors import EditError
-from postkeel.core.frozen import frozen
-from postkeel.core.model import (
-    Change,
+from postkeel.core.changes import (
+    Edit,
     RemoveOverride,
     RemoveParameter,
     SetOverride,
     SetParameter,
 )
+from postkeel.core.errors import EditError
+from postkeel.core.frozen import frozen
 from postkeel.postfix.logical_lines import (
     SPACE,
     LogicalLine,
@@ -40,7 +40,7 @@ class Texts:
     master_cf: str
 
 
-def edit(texts: Texts, changes: Iterable[Change]) -> Texts:
+def edit(texts: Texts, changes: Iterable[Edit]) -> Texts:
     """Both files with the changes made; the same object's content when nothing differs.
 
     What was written is read again: an edit that Postfix would not see as it was

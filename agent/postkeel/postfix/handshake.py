@@ -40,7 +40,9 @@ class Handshake:
     what is wanted. `refused` is true only when the server itself said no in the
     TLS handshake; a connection that fails in another way proves nothing, and
     `problem` tells how it failed. `protocol` and its companions are "" when no
-    TLS came about.
+    TLS came about. `name` was asked for by SNI. `algorithm`: only certificates with such a
+    key ("RSA", "EC") were accepted. `expected`: the sha256 of the certificates that the files
+    have for it, one of which should be served; without any every certificate is right.
     """
 
     endpoint: Endpoint
@@ -50,18 +52,28 @@ class Handshake:
     certificate_sha256: str = ""
     refused: bool = False
     problem: str = ""
+    name: str = ""
+    algorithm: str = ""
+    expected: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether the server did what a server in its right state does."""
-        return self.refused if self.below else bool(self.protocol)
+        if self.below:
+            return self.refused
+        as_expected = not self.expected or self.certificate_sha256 in self.expected
+        return bool(self.protocol) and as_expected
 
     def __str__(self) -> str:
-        place = f"{self.endpoint.service} on {self.endpoint}"
+        named = f" as {self.name}" if self.name else ""
+        place = f"{self.endpoint.service} on {self.endpoint}{named}"
         if self.below and self.refused:
             return f"{place} refuses protocols older than {self.below}"
         if self.below and self.protocol:
             return f"{place} accepts {self.protocol}, older than {self.below}"
+        if self.protocol and not self.ok:
+            shown, wanted = self.certificate_sha256[:16], self.expected[0][:16]
+            return f"{place} serves the certificate {shown}, its file holds {wanted}"
         if self.protocol:
             return f"{place}: {self.protocol} with {self.cipher}"
         return f"{place}: {self.problem}"
@@ -79,7 +91,7 @@ def endpoints(instance: Instance) -> tuple[Endpoint, ...]:
 
 def _endpoint(instance: Instance, service: Service) -> Endpoint | None:
     name, _, kind = service.name.rpartition("/")
-    if kind != "inet" or _is_disabled(instance, service.name):
+    if kind != "inet" or is_disabled(instance, service.name):
         return None
     level = security_level(instance, "smtpd", service)
     if level == "none" or not has_certificate(instance, service):
@@ -102,7 +114,7 @@ def _endpoint(instance: Instance, service: Service) -> Endpoint | None:
     )
 
 
-def _is_disabled(instance: Instance, service: str) -> bool:
+def is_disabled(instance: Instance, service: str) -> bool:
     """Whether master_service_disable names it: "inet", or "smtp/inet"."""
     disabled = _words(instance.effective("master_service_disable").value)
     return any(one in (service, service.rpartition("/")[2]) for one in disabled)

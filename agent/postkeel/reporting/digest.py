@@ -81,7 +81,7 @@ class Day:
     def _add_change(self, judged: Judged) -> None:
         finding = judged.finding
         service = f" of {finding.service}" if finding.service else ""
-        key = f"{finding.parameter}{service}"[:_LONGEST_KEY]
+        key = f"{finding.file or finding.parameter}{service}"[:_LONGEST_KEY]
         if key in self.changed or len(self.changed) < _MOST_CHANGED:
             self.changed[key] = self.changed.get(key, 0) + 1
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from postkeel.core.model import (
-    Finding,
-    Judged,
-    Outcome,
+from postkeel.core.changes import (
     RemoveOverride,
     RemoveParameter,
     SetOverride,
     SetParameter,
+)
+from postkeel.core.model import (
+    Finding,
+    Judged,
+    Outcome,
     Severity,
 )
 
@@ -38,7 +40,7 @@ def worst_first(judged: Iterable[Judged]) -> list[Judged]:
 
 def written(finding: Finding) -> str | None:
     """What the remedy gives the finding's own parameter; None when it takes it out."""
-    for change in finding.remedy:
+    for change in finding.edits:
         if change.name != finding.parameter:
             continue
         match change:

@@ -102,14 +102,22 @@ def _finding(judged: Judged, evidence: int) -> str:
     finding = judged.finding
     service = f" of {finding.service}" if finding.service else ""
     where = "by default" if finding.where == "default" else f"at {finding.where}"
-    subject = f"{finding.rule}: {finding.parameter}{service} {where}"
+    subject = f"{finding.rule}: {_named(finding.file, f'{finding.parameter}{service} {where}')}"
     reason = f" ({judged.reason})" if judged.reason else ""
     if finding.depth is Depth.OBSERVED and judged.outcome is not Outcome.FIXED:
-        return f"{_observed(finding, f'{finding.parameter}{service}', evidence)}{reason}"
+        about = _named(finding.file, f"{finding.parameter}{service}")
+        return f"{_observed(finding, about, evidence)}{reason}"
     if judged.outcome is Outcome.FIXED:
         return f"{subject} was {_value(finding.effective)}, now {_now(finding)}{reason}"
     wanted = f", wanted {_value(finding.wanted)}"
-    return f"{subject} is {_value(finding.effective)}{wanted}{reason}"
+    told = f"{subject} is {_value(finding.effective)}{wanted}{reason}"
+    # Of a certificate the line and the command that helps are there.
+    return f"{told}: {_value(finding.why, evidence)}" if finding.file and evidence else told
+
+
+def _named(file: str, parameter: str) -> str:
+    """What a finding is about: the file, where there is one, is what an administrator looks for."""
+    return f"{one_line(file, _VALUE_LIMIT)} ({parameter})" if file else parameter
 
 
 def _observed(finding: Finding, about: str, evidence: int) -> str:

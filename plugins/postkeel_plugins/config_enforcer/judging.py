@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from postkeel.contract import Absent, Change, Depth, Finding, Profile, ProfileRule, Severity
+from postkeel.contract import Absent, Depth, Edit, Finding, Profile, ProfileRule, Severity
 from postkeel.postfix.comparisons import COMPARISONS
 from postkeel.postfix.instance import Instance, Service, parse_version
 from postkeel.postfix.levels import family_of
@@ -29,12 +29,12 @@ def judge(instance: Instance, profile: Profile) -> Iterator[Finding]:
     # What main.cf sets without effect is declared all the same: misspelt names are.
     instance = replace(instance, parameters={**instance.unused, **instance.parameters})
     judged = {(rule.comparison, name) for rule in profile.rules for name in rule.parameters}
-    planned: dict[Place, Change] = {}
+    planned: dict[Place, Edit] = {}
     found: list[tuple[ProfileRule, Finding]] = []
     for rule in profile.rules:
         for finding in _judge_rule(rule, instance, judged):
             agreed = _agreed(finding, planned, rule, instance, judged)
-            planned |= {place(one): one for one in agreed.remedy}
+            planned |= {place(one): one for one in agreed.edits}
             found.append((rule, agreed))
     for rule, finding in found:
         yield _final(finding, planned, rule, instance, judged)
@@ -42,32 +42,32 @@ def judge(instance: Instance, profile: Profile) -> Iterator[Finding]:
 
 def _agreed(
     finding: Finding,
-    planned: Mapping[Place, Change],
+    planned: Mapping[Place, Edit],
     rule: ProfileRule,
     instance: Instance,
     judged: Judged,
 ) -> Finding:
     """The finding with a remedy that goes with what earlier rules change at the same place."""
-    other = [planned.get(place(one), one) for one in finding.remedy]
-    if tuple(other) == finding.remedy:
+    other = [planned.get(place(one), one) for one in finding.edits]
+    if tuple(other) == finding.edits:
         return finding
     once_mended = _judge_rule(rule, applied(instance, planned.values()), judged)
-    rest = next((one.remedy for one in once_mended if one.subject == finding.subject), ())
-    contested = [one for one in other if one not in finding.remedy]
+    rest = next((one.edits for one in once_mended if one.subject == finding.subject), ())
+    contested = [one for one in other if one not in finding.edits]
     merged = {place(one): one for one in (*contested, *rest)}
     return replace(finding, remedy=tuple(merged.values()))
 
 
 def _final(
     finding: Finding,
-    planned: Mapping[Place, Change],
+    planned: Mapping[Place, Edit],
     rule: ProfileRule,
     instance: Instance,
     judged: Judged,
 ) -> Finding:
     """The finding with what later rules made of its changes, where that still puts it right."""
-    final = tuple(planned[place(one)] for one in finding.remedy)
-    if final == finding.remedy:
+    final = tuple(planned[place(one)] for one in finding.edits)
+    if final == finding.edits:
         return finding
     after = _judge_rule(rule, applied(instance, planned.values()), judged)
     still = any(one.subject == finding.subject for one in after)
@@ -132,7 +132,7 @@ class _Case:
                 yield self.finding(question, verdict, remedy)
         for finding in self.judge_services(tuple(filter(self.differs, services)), remedy):
             inherited = finding.where == self.instance.where(self.parameter)
-            if not inherited or verdict is None or finding.remedy:
+            if not inherited or verdict is None or finding.edits:
                 yield finding
 
     def judge_services(self, services: tuple[Service, ...], main: Remedy) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from postkeel.contract import (
-    Change,
+    Edit,
     RemoveOverride,
     RemoveParameter,
     SetOverride,
@@ -21,7 +21,7 @@ from postkeel.postfix.question import Assignment, Comparison, Question
 class Remedy:
     """The changes that put a setting right, and the value it then has."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[Edit, ...]
     wanted: str
 
 
@@ -53,7 +53,7 @@ def remedy_in_service(
     A fallback brings main.cf's own remedy along, so that it can be relied on.
     """
     if comparison.inherits and question.values and question.parameter in service.overrides:
-        drop: Change = RemoveOverride(service=service.name, name=question.parameter)
+        drop: Edit = RemoveOverride(service=service.name, name=question.parameter)
         after = _of(applied(after_main.instance, (drop,)), question, service)
         if does_it(comparison, question, after):
             return Remedy(changes=(*main.changes, drop), wanted=after.value or "unset")
@@ -84,13 +84,13 @@ def _spares(comparison: Comparison, after: Question, before: Question) -> bool:
     return True
 
 
-def place(change: Change) -> Place:
+def place(change: Edit) -> Place:
     if isinstance(change, (SetOverride, RemoveOverride)):
         return (change.service, change.name)
     return ("", change.name)
 
 
-def applied(instance: Instance, changes: Iterable[Change]) -> Instance:
+def applied(instance: Instance, changes: Iterable[Edit]) -> Instance:
     """The instance as it is after these changes, as far as its settings go."""
     parameters = dict(instance.parameters)
     services = {service.name: service for service in instance.services}
@@ -117,7 +117,7 @@ def _of(instance: Instance, question: Question, service: Service) -> Question:
     return replace(question, instance=instance, service=instance.service(service.name))
 
 
-def _in_main(assignment: Assignment) -> Iterable[Change]:
+def _in_main(assignment: Assignment) -> Iterable[Edit]:
     for name, value in assignment.items():
         if value is None:
             yield RemoveParameter(name=name)
@@ -125,7 +125,7 @@ def _in_main(assignment: Assignment) -> Iterable[Change]:
             yield SetParameter(name=name, value=value)
 
 
-def _in_service(service: Service, assignment: Assignment) -> Iterable[Change]:
+def _in_service(service: Service, assignment: Assignment) -> Iterable[Edit]:
     for name, value in assignment.items():
         if value is None:
             yield RemoveOverride(service=service.name, name=name)
