@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from certificates import authority_of_all, signed_certificate
+from guarded import own_certificates
+
 MAIN_CF = """\
 compatibility_level = 3.6
 myhostname = mail.example.test
@@ -36,7 +39,10 @@ class Place:
         self.state = directory / "state"
         for one in (self.etc, self.own):
             one.mkdir()
-        self.write("certificate.pem", "a certificate and its key\n")
+        made = signed_certificate("ecdsa", host="mail.example.test", address="127.0.0.1")
+        self.write("certificate.pem", f"{made.certificate}{made.key}")
+        self.authority = directory / "authority.pem"
+        self.authority.write_text(authority_of_all())
         (self.etc / "certificate.pem").chmod(0o600)
         self.write("main.cf", MAIN_CF)
         self.write("master.cf", MASTER_CF)
@@ -51,11 +57,12 @@ class Place:
 
     def configure(self, more: str) -> None:
         """postkeel.toml; its first four lines are the place's own, and `more` begins at line 5."""
+        own = "" if "certificates" in more else own_certificates(self.authority)
         (self.own / "postkeel.toml").write_text(
             f'state_directory = "{self.state}"\n'
             f'runtime_directory = "{self.directory}/run"\n'
             f'plugins.syslog.socket = "{self.directory}/log"\n'
-            "\n" + more
+            f"{own}\n{more}"
         )
 
     def profile(self, name: str, text: str) -> None:

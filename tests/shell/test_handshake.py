@@ -10,9 +10,11 @@ import time
 import pytest
 
 import certificates
-from postkeel.postfix.handshake import Endpoint
+from named_server import named_server
+from postkeel.postfix.handshake import Endpoint, Handshake
 from postkeel.shell import handshake as under_test
-from postkeel.shell.handshake import handshake
+from postkeel.shell.handshake import handshake, is_possible, made
+from postkeel.shell.proving import make_all
 
 DEADLINE = 0.6
 OFFER = b"220 x ESMTP\r\n", b"250-x\r\n250 STARTTLS\r\n"
@@ -31,7 +33,7 @@ def flood(peer: socket.socket) -> None:
 
 def silent(peer: socket.socket) -> None:
     peer.recv(1)
-    time.sleep(DEADLINE * 3)
+    time.sleep(DEADLINE * 8)
 
 
 def says(*replies: bytes):
@@ -158,3 +160,73 @@ def test_a_peer_that_never_says_goodbye(listen, tmp_path):
 
 def test_contexts_are_built_once():
     assert under_test._context("TLSv1.2") is under_test._context("TLSv1.2")
+
+
+@pytest.fixture
+def server(tmp_path):
+    with named_server(tmp_path) as one:
+        yield one
+
+
+def at(server, **asked) -> Handshake:
+    return Handshake(endpoint=endpoint(int(server.port), direct=True), **asked)
+
+
+def test_a_name_is_asked_for(server):
+    default, named = server.shows(""), server.shows("mx.test")
+    blanks = [at(server, expected=(default,)), at(server, name="mx.test", expected=(named,))]
+    shown = [made(one, 5) for one in blanks]
+    assert [one.certificate_sha256 for one in shown] == [default, named]
+    assert all(one.ok for one in shown)
+    assert server.asked == ["", "mx.test"]
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), [("rsa", "RSA"), ("ecdsa", "EC")])
+def test_an_algorithm_is_asked_for(server, kind, algorithm):
+    digest = server.shows("", kind)
+    shown = made(at(server, algorithm=algorithm, expected=(digest,)), 5)
+    assert (shown.algorithm, shown.protocol, shown.ok) == (algorithm, "TLSv1.2", True)
+    other = {"RSA": "EC", "EC": "RSA"}[algorithm]
+    shown = made(at(server, algorithm=other, expected=(digest,)), 5)
+    assert (shown.refused, shown.ok) == (True, False)
+    assert shown.problem.endswith("handshake failure")
+
+
+def test_with_tls_1_3_alone_the_algorithm_cannot_be_told(server):
+    digest = server.shows("", "ecdsa", ssl.TLSVersion.TLSv1_3)
+    shown = made(at(server, algorithm="RSA", expected=("0" * 64,)), 5)
+    assert (shown.protocol, shown.certificate_sha256, shown.ok) == ("TLSv1.3", digest, True)
+    assert (shown.algorithm, shown.expected, shown.problem) == ("", (), "")
+
+
+def test_what_nothing_can_be_offered_for_is_left_out(server):
+    blanks = {1: at(server, below="TLSv1"), 2: at(server)}
+    assert not is_possible(blanks[1])
+    assert [*make_all(blanks, 5)] == [2]
+
+
+@pytest.mark.parametrize(("talk", "problem"), PEERS, ids=[problem for _, problem in PEERS])
+def test_a_hostile_peer_is_asked_for_no_names(listen, talk, problem):
+    """It serves one connection: a second one would end in another sentence."""
+    place = listen(talk)
+    blanks = {
+        number: Handshake(endpoint=place, name=name, expected=("0" * 64,))
+        for number, name in enumerate(("", "a.test", "b.test"))
+    }
+    began = time.monotonic()
+    shown = make_all(blanks, DEADLINE)
+    assert time.monotonic() - began < DEADLINE + 1
+    assert [*shown] == [0]
+    assert shown[0].problem.startswith(problem)
+    assert not shown[0].ok
+
+
+def test_a_hostile_peer_delays_no_other(listen, server):
+    digest = server.shows("")
+    hostile = {number: Handshake(endpoint=listen(silent)) for number in range(12)}
+    names = {12 + number: at(server, name=f"n{number}.test") for number in range(30)}
+    began = time.monotonic()
+    shown = make_all({**hostile, **names}, 3)
+    assert time.monotonic() - began < 4.5
+    assert {one.problem for place, one in shown.items() if place < 12} == {"no answer in time"}
+    assert {shown[place].certificate_sha256 for place in names} == {digest}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from postkeel.core import model
+from postkeel.core import changes, model
 from postkeel.core.errors import PostkeelError
 from postkeel.shell import history as history_module
 from postkeel.shell.history import History
@@ -45,7 +45,7 @@ def report(
         event=model.Event(kind=kind, instance=instance, time=at, detail=(f"{instance}/main.cf",)),
         outcome=outcome or (outcomes[0] if outcomes else model.Outcome.CLEAN),
         judged=judged,
-        plan=model.Plan(),
+        plan=changes.Plan(),
         seconds=0.25,
         diff=diff,
     )

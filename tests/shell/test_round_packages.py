@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from certificates import authority_of_all, signed_certificate
+from guarded import own_certificates
 from postkeel.cli.opening import open_all
 from postkeel.contract import Event, EventKind, Outcome
 from postkeel.core.model import PackageChange, Upgrade
@@ -43,11 +45,15 @@ class Host:
         self.has("1")
         self.main_cf = self.etc / "main.cf"
         (self.etc / "master.cf").write_text(MASTER_CF)
+        made = signed_certificate("ecdsa", host="mail.example.test", address="127.0.0.1")
         (self.etc / "certificate.pem").touch(mode=0o600)
+        (self.etc / "certificate.pem").write_text(f"{made.certificate}{made.key}")
+        (directory / "authority.pem").write_text(authority_of_all())
         self.drift()
         toml = directory / "postkeel.toml"
         toml.write_text(
             f'state_directory = "{directory}/state"\nruntime_directory = "{directory}"\n'
+            f"{own_certificates(directory / 'authority.pem')}\n"
         )
         arguments = Namespace(config=str(toml), profile=None, defaults=DefaultsCache())
         self.opened = open_all(arguments)

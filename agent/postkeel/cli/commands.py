@@ -111,6 +111,22 @@ _ALL = Argument(
     help="also hosts with nothing to tell, and where the numbers of each begin",
     settings=(("action", "store_true"),),
 )
+_CERTIFICATES = Argument(
+    names=("files",),
+    help="certificates and keys, in any order, to be judged as if they were going live; without"
+    " any those in use",
+    settings=(("nargs", "*"), ("metavar", "FILE")),
+)
+_OFFLINE = Argument(
+    names=("--offline",),
+    help="only the files: no handshakes with the running Postfix, no question about TLSA records",
+    settings=(("action", "store_true"),),
+)
+_VERBOSE = Argument(
+    names=("-v", "--verbose"),
+    help="all that is known of each certificate, and all of its names",
+    settings=(("action", "store_true"),),
+)
 
 COMMANDS = (
     Command(
@@ -185,6 +201,27 @@ Exit status 0 when each instance is guarded and its mail log followed, else 2.""
 Versions, what main.cf sets, the `-o` overrides of each service in master.cf, each
 with its line, and what the TLS settings come to: level, protocols, cipher suites.
 With --format json all of it; the text leaves out services without overrides and TLS.""",
+    ),
+    Command(
+        name="certificates",
+        help="the certificates in use, how long they last, and whether they are really served",
+        more="""\
+Each with its names, issuer, chain, key, where it is used, whether Postfix serves it
+(by a handshake with each service, SNI included) and whether the TLSA records fit; in
+full those with findings, which say what to do. Soonest to expire first. Changes nothing.
+
+  postkeel certificates
+  postkeel certificates --verbose
+  postkeel certificates --format json | jq '.instances[].certificates[].chains[].ends'
+
+With files it judges these instead, as if they were going live: is what the CA sent
+right? A key is found by what is in it; without one all but the key is judged.
+
+  postkeel certificates /tmp/new/fullchain.pem /tmp/new/privkey.pem
+
+Works without the agent, and without root as far as the files can be read.
+Exit status 0 when all is right, 2 with a finding that is not waived, 1 for an error.""",
+        arguments=(_CERTIFICATES, _OFFLINE, _VERBOSE),
     ),
     Command(
         name="explain",

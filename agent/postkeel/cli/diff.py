@@ -5,9 +5,17 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator
 
-from postkeel.cli.opening import Opened, finish, instances, looked, looking_round, of_each, open_all
+from postkeel.cli.opening import (
+    Opened,
+    deciding_round,
+    finish,
+    instances,
+    looked,
+    of_each,
+    open_all,
+)
 from postkeel.cli.render import Paint, print_json
-from postkeel.core.model import Plan
+from postkeel.core.changes import Edit, Plan, done
 from postkeel.core.text import one_line
 from postkeel.core.unified_diff import unified
 from postkeel.postfix.editing import Texts, edit
@@ -31,19 +39,20 @@ def main(arguments: Namespace) -> int:
         )
     else:
         paint = Paint(arguments)
-        for directory, _, text in diffs:
-            print("\n".join(_painted(text, paint)) or f"{one_line(directory)}: nothing to change")
-    return finish(complaint, 2 if any(text for _, _, text in diffs) else 0)
+        for directory, plan, text in diffs:
+            lines = [*_beside(directory, plan), *_painted(text, paint)]
+            print("\n".join(lines) or f"{one_line(directory)}: nothing to change")
+    return finish(complaint, 2 if any(plan.changes for _, plan, _ in diffs) else 0)
 
 
 def _diff(opened: Opened, directory: str) -> tuple[Plan, str]:
-    seen = looked(looking_round(opened, directory))
+    seen = looked(deciding_round(opened, directory))
     instance = seen.instance(directory)
     plan = seen.decision.plan
-    if instance is None or not plan.changes:
+    if instance is None or not plan.edits:
         return plan, ""
     before = Texts(main_cf=instance.main_cf, master_cf=instance.master_cf)
-    after = edit(before, (one.change for one in plan.changes))
+    after = edit(before, plan.edits)
     text = unified(before, after)
     located = text.replace("--- a/", f"--- {directory}/").replace("+++ b/", f"+++ {directory}/")
     return plan, "\n".join(annotated(located, plan))
@@ -56,7 +65,8 @@ def change_data(plan: Plan, index: int) -> dict[str, object]:
     return {
         "change": type(change).__name__,
         "service": getattr(change, "service", None),
-        "parameter": change.name,
+        "parameter": getattr(change, "name", None),
+        "does": done(change),
         "value": getattr(change, "value", None),
         "rules": list(planned.rules),
     }
@@ -75,8 +85,20 @@ def annotated(text: str, plan: Plan) -> Iterator[str]:
                 break
             hunk.append(one)
         touched = " ".join(one[1:] for one in hunk if one.startswith(("+", "-")))
-        rules = [rule for one in plan.changes if one.change.name in touched for rule in one.rules]
+        rules = [
+            rule
+            for one in plan.changes
+            if isinstance(one.change, Edit) and one.change.name in touched
+            for rule in one.rules
+        ]
         yield f"{line} {', '.join(dict.fromkeys(rules))}"
+
+
+def _beside(directory: str, plan: Plan) -> Iterator[str]:
+    """What is done beside edits; patch(1) passes over these lines."""
+    for one in plan.changes:
+        if said := done(one.change):
+            yield one_line(f"{directory}: {said} ({', '.join(one.rules)})", _LONGEST)
 
 
 def _painted(text: str, paint: Paint) -> Iterator[str]:

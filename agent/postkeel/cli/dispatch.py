@@ -8,13 +8,16 @@ import itertools
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from postkeel import __version__
 from postkeel.cli.commands import COMMANDS, Command
 from postkeel.core.errors import PostkeelError
 from postkeel.core.text import one_line
 from postkeel.shell.built_in import DefaultsCache
+
+if TYPE_CHECKING:
+    from postkeel.shell.early_look import EarlyLook
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,8 +126,11 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-_ASKING = ("check", "diff", "enforce", "facts")
+_ASKING = ("certificates", "check", "diff", "enforce", "facts")
 """Commands that need Postfix's defaults soon after their start."""
+
+_JUDGING = ("certificates", "check", "diff", "enforce")
+"""Commands that look at certificates."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -165,6 +171,7 @@ def _complain(complaints: Sequence[str], *, nagios: bool) -> int:
 def _run(words: Sequence[str]) -> int:
     arguments = parsed(words)
     arguments.defaults = DefaultsCache()
+    arguments.early = _begun() if arguments.command in _JUDGING else None
     try:
         if arguments.command in _ASKING:
             arguments.defaults.begin_early(arguments.config_directory)
@@ -173,7 +180,17 @@ def _run(words: Sequence[str]) -> int:
         sys.stdout.flush()
     finally:
         arguments.defaults.close()
+        if arguments.early:
+            arguments.early.close()
     return status
+
+
+def _begun() -> EarlyLook:
+    from postkeel.shell.early_look import EarlyLook
+
+    early = EarlyLook()
+    early.begin()
+    return early
 
 
 def _asks_nagios(words: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 
 from postkeel.cli.check import pending
-from postkeel.cli.opening import Opened, acting_round, instances, looking_round, open_all
+from postkeel.cli.opening import Opened, acting_round, deciding_round, instances, open_all
 from postkeel.cli.render import Paint, finding_lines, print_json
 from postkeel.contract import Outcome, Report, Side
 from postkeel.core.errors import PostkeelError
@@ -19,11 +19,14 @@ _BROKEN = (Outcome.FAILED, Outcome.REVERTED)
 
 
 def main(arguments: Namespace) -> int:
-    opened = open_all(arguments)
+    opened = open_all(arguments, acting=not arguments.dry_run)
     reports = []
     for directory in instances(arguments):
-        start = looking_round if arguments.dry_run else acting_round
-        report = start(opened, directory).run(act=not arguments.dry_run)
+        start = deciding_round if arguments.dry_run else acting_round
+        round_ = start(opened, directory)
+        report = round_.run(act=not arguments.dry_run)
+        for one in round_.seen.waits if round_.seen else ():
+            print(f"postkeel: {one_line(directory)}: {one_line(one.reason)}", file=sys.stderr)
         reports.append(report)
         if not arguments.dry_run:
             _tell(opened, report)

@@ -65,7 +65,8 @@ def _told(finding: Finding) -> str:
     """Before and after of a setting; what was seen is no value of one."""
     effective, wanted = one_line(finding.effective, 120), one_line(finding.wanted, 120)
     parameter = one_line(finding.parameter)
-    if finding.depth is Depth.OBSERVED:
+    if finding.file or finding.depth is Depth.OBSERVED:
         service = f" of {one_line(finding.service, 120)}" if finding.service else ""
-        return f"{effective}, wanted {wanted} ({parameter}{service})"
+        file = f"{one_line(finding.file, 120)}: " if finding.file else ""
+        return f"{file}{effective}, wanted {wanted} ({parameter}{service})"
     return f"{parameter} at {finding.where} was {effective!r}, wanted {wanted!r}"

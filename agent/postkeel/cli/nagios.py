@@ -125,8 +125,9 @@ def _finding(one: Judged, instance: Seen) -> str:
     finding = one.finding
     service = f" {finding.service}" if finding.service else ""
     where = f"{finding.where}{service}: {finding.parameter} = {finding.effective}"
-    if finding.depth is Depth.OBSERVED:
-        where = f"observed{service}: {finding.effective} ({finding.parameter})"
+    if finding.file or finding.depth is Depth.OBSERVED:
+        subject = finding.file or "observed"
+        where = f"{subject}{service}: {finding.effective} ({finding.parameter})"
     wanted = f", wanted: {finding.wanted}" if finding.wanted else ""
     name = _NAMES[_STATUSES[finding.severity]]
     return f"{name}: {instance.directory} {where}{wanted} [{finding.rule}]"

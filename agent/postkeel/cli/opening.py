@@ -21,6 +21,8 @@ from postkeel.shell.looking import Seen
 from postkeel.shell.round import Round
 
 if TYPE_CHECKING:
+    from postkeel.shell.certificate_facts import KeptCertificates
+    from postkeel.shell.served import KeptServed
     from postkeel.shell.suites import KeptSuites
 
 T = TypeVar("T")
@@ -28,11 +30,15 @@ T = TypeVar("T")
 
 @frozen
 class Opened:
-    """A checked configuration with its profiles and plugins."""
+    """A checked configuration with its profiles and plugins.
+
+    served: for who corrects, what was last seen of the certificates that are served.
+    """
 
     configuration: Configuration
     profiles: Profiles
     registry: Registry
+    served: KeptServed | None = None
 
 
 def open_configuration(arguments: Namespace) -> tuple[Configuration, Profiles]:
@@ -76,20 +82,43 @@ def _unknown(name: str, profiles: Profiles) -> str:
     return f"unknown profile {name!r}; known are: {', '.join(sorted(profiles.documents))}"
 
 
-def open_all(arguments: Namespace, suites: KeptSuites | None = None) -> Opened:
+def open_all(
+    arguments: Namespace,
+    suites: KeptSuites | None = None,
+    certificates: KeptCertificates | None = None,
+    *,
+    acting: bool = False,
+) -> Opened:
     """Configuration, profiles and a registry with every plugin that could be loaded.
 
-    suites: of an agent, see `gather_instance`.
+    suites: of an agent, see `gather_instance`. certificates: of an agent, which keeps them when
+    it reads its configuration again. acting: for rounds that may correct.
     """
     from postkeel.shell.own_facts import OwnFacts
 
     configuration, profiles = open_configuration(arguments)
-    own = OwnFacts(configuration, profiles, arguments.defaults, suites)
+    if certificates is not None:
+        certificates.sources = configuration.certificates
+    served = None
+    if acting:
+        from postkeel.shell.served import KeptServed
+
+        served = KeptServed(configuration.state_directory)
+    own = OwnFacts(
+        configuration,
+        profiles,
+        arguments.defaults,
+        suites,
+        certificates,
+        served,
+        early=getattr(arguments, "early", None),
+    )
     found = [*own_plugins({own.name: own}), *find_plugins(configuration)]
     return Opened(
         configuration=configuration,
         profiles=profiles,
         registry=Registry(found, configuration),
+        served=served,
     )
 
 
@@ -150,11 +179,17 @@ def looking_round(opened: Opened, directory: str) -> Round:
     )
 
 
+def deciding_round(opened: Opened, directory: str) -> Round:
+    """A round that says what one that writes would do: it asks what Postfix serves."""
+    return replace(looking_round(opened, directory), deciding=True)
+
+
 def acting_round(opened: Opened, directory: str) -> Round:
     """A round that writes, with the hold, the history and the originals of this host."""
     from postkeel.shell.memory import HostMemory
 
-    return replace(looking_round(opened, directory), memory=HostMemory(opened.configuration))
+    memory = HostMemory(opened.configuration)
+    return replace(deciding_round(opened, directory), memory=memory, served=opened.served)
 
 
 def looked(round_: Round, *, live: bool = False) -> Seen:

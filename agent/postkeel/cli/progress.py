@@ -1,9 +1,10 @@
-"""How far a long reading is: one line on standard error, where that is a terminal."""
+"""How far a long reading is, or what is waited for: one line on a terminal's standard error."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self, TextIO
@@ -88,6 +89,38 @@ class Progress:
             self._stream.write("\r\033[K")
             self._stream.flush()
             self._shown = False
+
+
+class Waiting:
+    """Says what is waited for, from two seconds on, and leaves nothing behind.
+
+    Nothing is shown where the stream is no terminal.
+    """
+
+    def __init__(self, what: str, stream: TextIO = sys.stderr, patience: float = _PATIENCE) -> None:
+        self._what = what
+        self._stream = stream
+        self._shown = False
+        self._timer = threading.Timer(patience, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        if self._stream.isatty():
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._timer.is_alive():
+            self._timer.join()
+        if self._shown:
+            self._stream.write("\r\033[K")
+            self._stream.flush()
+
+    def _show(self) -> None:
+        self._stream.write(f"\r{self._what} ...\033[K")
+        self._stream.flush()
+        self._shown = True
 
 
 def _megabytes(octets: int) -> str:

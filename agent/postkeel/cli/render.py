@@ -46,9 +46,10 @@ def finding_lines(finding: Finding, paint: Paint, note: str = "") -> Iterable[st
     place = f"{one_line(finding.service, 200)}: " if finding.service else ""
     parameter, effective = one_line(finding.parameter, 200), one_line(finding.effective, 200)
     yield f"  {paint(severity, f'{severity:<8}')}{finding.rule}{one_line(note, 800)}"
-    if finding.depth is Depth.OBSERVED:
-        where = "" if finding.where == "default" else f", {finding.where}"
-        yield f"          observed: {place}{effective} ({parameter}{where})"
+    where = "" if finding.where == "default" else f", {finding.where}"
+    if finding.file or finding.depth is Depth.OBSERVED:
+        subject = one_line(finding.file, 200) or "observed"
+        yield f"          {subject}: {place}{effective} ({parameter}{where})"
     else:
         yield f"          {finding.where}: {place}{parameter} = {effective}".rstrip()
     if finding.wanted:

@@ -29,7 +29,8 @@ class Forked:
     """A process that does `work`, whose argument is the writing end of the pipe `output`.
 
     Of this process's it has the memory and the standard descriptors, but no lock, no socket
-    and no signal handler. seconds: ends after them in any case; 0 until `close`.
+    and no signal handler. seconds: ends after them in any case; 0 until `close`. keep:
+    descriptors that it has as well.
 
     Diagnostics: OSError when there is no room for another process. What `work` raises ends the
     process without a word, and the output with it.
@@ -37,7 +38,7 @@ class Forked:
     of Python and of malloc, which are freed then, and the agent's other threads hold no others.
     """
 
-    def __init__(self, work: Callable[[BinaryIO], object], seconds: float = 0) -> None:
+    def __init__(self, work: Callable[[BinaryIO], object], seconds: float = 0, *keep: int) -> None:
         self.output, write = os.pipe2(os.O_CLOEXEC)
         try:
             self._process = _fork()
@@ -50,7 +51,7 @@ class Forked:
             return
         status = 1
         try:
-            _keep_only(write)
+            _keep_only(write, *keep)
             signal.alarm(int(seconds) + _GRACE if seconds else 0)
             with open(write, "wb") as pipe:
                 work(pipe)
@@ -71,9 +72,17 @@ def answer_of(work: Callable[[], object], seconds: float) -> Any:
     Errors: PostkeelError with a sentence when it raises, is ended, or takes longer.
     """
     try:
-        process = Forked(lambda pipe: _answer(work, pipe), seconds)
+        process = Forked(lambda pipe: deliver(work, pipe), seconds)
     except OSError as error:
         raise PostkeelError(f"no process can be started: {error.strerror}") from None
+    return answered(process, seconds)
+
+
+def answered(process: Forked, seconds: float) -> Any:
+    """What a process says that does `deliver`; then it is ended.
+
+    Errors: as `answer_of`.
+    """
     try:
         text = _read(process.output, seconds)
     finally:
@@ -87,7 +96,8 @@ def answer_of(work: Callable[[], object], seconds: float) -> Any:
     return answer
 
 
-def _answer(work: Callable[[], object], pipe: BinaryIO) -> None:
+def deliver(work: Callable[[], object], pipe: BinaryIO) -> None:
+    """In the process: what `work` returns, or why it does not, for `answered`."""
     try:
         answer, problem = work(), ""
     except Exception as error:  # noqa: BLE001  whatever it is, it is told where it can be reported
@@ -126,7 +136,10 @@ def _fork() -> int:
     return process
 
 
-def _keep_only(descriptor: int) -> None:
+def _keep_only(*descriptors: int) -> None:
     """Close the others: a lock or a socket must not outlive the agent because of this process."""
-    os.closerange(3, descriptor)
-    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+    kept = (2, *sorted(descriptors))
+    ends = (*kept[1:], os.sysconf("SC_OPEN_MAX"))
+    for one, end in zip(kept, ends, strict=True):
+        if one + 1 < end:  # an empty range would be one without end
+            os.closerange(one + 1, end)

@@ -8,21 +8,33 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from postkeel.contract import Event, EventKind, Facts, Outcome, Report, Severity, Side
+from postkeel.contract import (
+    Event,
+    EventKind,
+    Facts,
+    JoinFiles,
+    Outcome,
+    Report,
+    Severity,
+    Side,
+)
 from postkeel.core.errors import PostkeelError
 from postkeel.core.news import differs, standing
 from postkeel.postfix.editing import Texts
 from postkeel.shell.instance_lock import InstanceLock
 from postkeel.shell.memory import HostMemory
 from postkeel.shell.office import ASKED_APART_SECONDS, Guarding, Office, packages_file
-from postkeel.shell.round import END_OF_HOLD, TRY_AGAIN, Round
+from postkeel.shell.round import END_OF_HOLD, LOOK_AGAIN, TRY_AGAIN, Round
 from postkeel.shell.status_file import InstanceStatus
 from postkeel.shell.watch import Watcher
 
 RETRY_SECONDS = 60.0
+_CLOCK_TICK = 0.02
+"""Seconds by which a file's time may be behind the clock."""
 _MAY_PASS = (Outcome.FAILED, Outcome.REVERTED)
 """Somebody may just have restarted Postfix; what is reverted again and again ends as a contest."""
 INSTALLING_SECONDS = 1.0
@@ -42,6 +54,7 @@ class Guard:
         self._locks: dict[str, InstanceLock] = {}
         self._paths: dict[str, frozenset[str]] = {}
         self._settled: dict[str, Texts | None] = {}
+        self._joined: dict[str, dict[str, tuple[int, int] | None]] = {}
         self._last: dict[str, Report] = {}
         self._versions: dict[str, tuple[str, str]] = {}
         self._held: set[str] = set()
@@ -66,7 +79,8 @@ class Guard:
         self._locks.update(taken)
         for directory in [one for one in self._locks if one not in guarding.instances]:
             self._locks.pop(directory).close()
-            for known in (self._paths, self._settled, self._last, self._asked, self._versions):
+            kept = (self._paths, self._settled, self._joined, self._last, self._asked)
+            for known in (*kept, self._versions):
                 known.pop(directory, None)
 
     def begin(self) -> None:
@@ -206,7 +220,12 @@ class Guard:
             self._round(EventKind.PACKAGES, directory)
 
     def _is_own_write(self, directory: str, paths: list[str]) -> bool:
-        """Whether both files hold what the last round left: known by content, not by time."""
+        """Whether the files are what the last round left: known by content, not by time.
+
+        A joined file, which has a new inode each time, by that.
+        """
+        joined = self._joined.get(directory, {})
+        paths = [one for one in paths if one not in joined or _stamp(one) != joined[one]]
         settled = self._settled.get(directory)
         texts = (
             {}
@@ -222,50 +241,67 @@ class Guard:
         if not self._still_locked(directory):
             return
         now = datetime.now(UTC)
+        watched = self._paths.get(directory, frozenset())
         guarding = self._office.guarding
         round_ = Round(
             event=Event(kind=kind, instance=directory, time=now, detail=detail),
             registry=guarding.registry,
             configuration=guarding.configuration,
             memory=self.memory,
+            deciding=True,
+            served=guarding.served,
             between=self._office.notifier.alive,
         )
         report = round_.run(act=True)
         instance = round_.seen.instance(directory) if round_.seen else None
         self._settled[directory] = round_.left
+        self._joined[directory] = {
+            one.change.path: _stamp(one.change.path)
+            for one in report.plan.changes
+            if isinstance(one.change, JoinFiles)
+        }
         if round_.seen and instance:
             self._versions[directory] = (instance.version, instance.openssl)
             self._attend(directory, round_.seen.facts)
-        self._come_back(report, now)
-        if self._is_news(report):
-            self._office.deliver(report)
-        self._last[directory] = report
+        waits = [one.seconds for one in round_.seen.waits] if round_.seen else []
+        if _changed_since(now, self._paths[directory] - watched):
+            waits.append(0.0)  # after it was read, and before it was watched
+        self._come_back(report, now, min(waits, default=None))
+        # What is under way is no news: it is told as it comes out.
+        if not waits or _has_corrected(report) or directory not in self._last:
+            if self._is_news(report):
+                self._office.deliver(report)
+            self._last[directory] = report
         self._learn(directory, round_.seen.facts if round_.seen else {})
         self._office.refresh()
 
-    def _come_back(self, report: Report, now: datetime) -> None:
-        """Arm what brings the next round by itself: a hold's end, a failure that may pass."""
+    def _come_back(self, report: Report, now: datetime, again: float | None = None) -> None:
+        """Arm what brings the next round by itself: a hold's end, a failure that may pass.
+
+        again: seconds until a plugin wants another look.
+        """
         directory = report.instance
         hold = self.memory.hold(directory, now)
         (self._held.add if hold else self._held.discard)(directory)
         waits = {
             END_OF_HOLD: (hold.until - now).total_seconds() if hold and hold.until else None,
             TRY_AGAIN: RETRY_SECONDS if report.outcome in _MAY_PASS else None,
+            LOOK_AGAIN: again,
         }
         for name, seconds in waits.items():
             timer = f"{directory} {name}"
             self._office.loop.cancel(timer)
             if seconds is not None:
-                again = functools.partial(self._round, EventKind.TIMER, directory, name)
-                self._office.loop.after(timer, seconds, again)
+                back = functools.partial(self._round, EventKind.TIMER, directory, name)
+                self._office.loop.after(timer, seconds, back)
         if self.memory.installing():  # what is held for that is corrected afterwards
             done = functools.partial(self._installed, directory)
             self._office.loop.after(f"{directory} packages", INSTALLING_SECONDS, done)
 
     def _is_news(self, report: Report) -> bool:
-        """A report that says what the last one said is not worth a log line."""
+        """A report that says what the last one said is not worth a log line; a correction is."""
         last = self._last.get(report.instance)
-        if report.event.kind is EventKind.STARTED or last is None or report.diff:
+        if report.event.kind is EventKind.STARTED or last is None or _has_corrected(report):
             return True
         return differs(report, last)
 
@@ -278,9 +314,23 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
+def _has_corrected(report: Report) -> bool:
+    return bool(report.diff) or any(one.outcome is Outcome.FIXED for one in report.judged)
+
+
 def _holds(path: str, text: str) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(len(text) * 4 + 1) == text.encode("utf-8", "surrogateescape")
     except OSError:
         return False
+
+
+def _changed_since(moment: datetime, paths: Iterable[str]) -> bool:
+    """Whether one of these files, or the link to it, is younger."""
+    since = moment.timestamp() - _CLOCK_TICK
+    for path in paths:
+        with suppress(OSError):  # not there: then nothing was read of it either
+            if max(os.stat(path).st_ctime, os.lstat(path).st_ctime) >= since:
+                return True
+    return False

@@ -1,4 +1,4 @@
-"""Live proof: a TLS handshake with each port that offers TLS.
+"""A TLS handshake with a port that offers TLS: `proving` makes many of them.
 
 Certificates are not verified: what is served is shown, and others judge it.
 
@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import socket
 import ssl
-import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -24,80 +22,17 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from postkeel.core.text import one_line
-from postkeel.postfix.handshake import Endpoint, Handshake, endpoints
-from postkeel.postfix.instance import Instance
-from postkeel.shell.proof import PROOF_SECONDS
+from postkeel.postfix.handshake import Endpoint, Handshake
+from postkeel.shell.proof import SILENCE
 
-WRONG_SECONDS = 3.0
-"""How long answers that are wrong are taken for those of an smtpd from before the reload."""
-
-_LEAST_TRIES = 3
-"""Tries, also where the first took long: the one that made us wait may be an old one."""
+_ALGORITHMS = {"RSA": "aRSA:!eNULL", "EC": "aECDSA:!eNULL"}
+"""OpenSSL's words for the suites up to TLS 1.2 in which such a key signs."""
 
 _MOST_BYTES = 16384
 """What a peer may say before TLS: Postfix's greeting and EHLO answer take under one thousand."""
 
 _SAID = 200
 """How much of a peer's refusal is quoted."""
-
-_PAUSE = (0.005, 0.05)
-"""Between tries: soon at first, for an old smtpd leaves within milliseconds, then seldom."""
-
-
-def prove(instance: Instance, deadline: float = PROOF_SECONDS) -> tuple[Handshake, ...]:
-    """Two handshakes with each endpoint, all endpoints at once.
-
-    The first offers everything that this OpenSSL has; the second, where the
-    configuration sets a floor, only what is older, and wants to be refused.
-    Takes `deadline` seconds at most. An instance without TLS gives ().
-    """
-    wanted = endpoints(instance)
-    for one in wanted:  # here, because building a context may switch warnings off
-        _context("")
-        _context(one.floor)
-    proofs: list[tuple[Handshake, ...]] = [()] * len(wanted)
-    end = time.monotonic() + deadline
-
-    def prove_one(index: int) -> None:
-        # One after the other: the second finds the smtpd that the first has started.
-        one = wanted[index]
-        floors = ("", one.floor) if _context(one.floor) else ("",)
-        proofs[index] = tuple(
-            handshake(one, deadline=end - time.monotonic(), below=below) for below in floors
-        )
-
-    threads = [
-        threading.Thread(target=prove_one, args=(index,), daemon=True)
-        for index in range(len(wanted))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return tuple(one for proof in proofs for one in proof)
-
-
-def prove_until(
-    instance: Instance,
-    accept: Callable[[tuple[Handshake, ...]], bool],
-    deadline: float = PROOF_SECONDS,
-) -> tuple[Handshake, ...]:
-    """The first proof that `accept` takes, or the last one.
-
-    For use after a reload: an smtpd that was about to leave may answer once
-    more with the old configuration. Wrong answers are tried again for
-    WRONG_SECONDS, silence is waited out until the deadline.
-    """
-    start = time.monotonic()
-    pause = _PAUSE[0]
-    for tries in itertools.count(1):
-        proof = prove(instance, max(start + deadline - time.monotonic(), 0))
-        late = time.monotonic() + pause - start
-        if accept(proof) or late >= deadline or (late >= WRONG_SECONDS and tries >= _LEAST_TRIES):
-            return proof
-        time.sleep(pause)
-        pause = min(pause * 2, _PAUSE[1])
-    raise AssertionError  # count() has no end
 
 
 def handshake(
@@ -110,34 +45,72 @@ def handshake(
 
     Diagnostics: whatever the peer does ends in `Handshake.problem`.
     """
-    shown = Handshake(endpoint=endpoint, below=below)
-    context = _context(below, ciphers)
+    return _made(Handshake(endpoint=endpoint, below=below), deadline, ciphers)
+
+
+def made(blank: Handshake, deadline: float, hold: Callable[[], object] = lambda: None) -> Handshake:
+    """The handshake that `blank` describes: below, name and algorithm of it say what to ask for.
+
+    deadline: seconds for all of it. hold: called while the connection stands.
+
+    Which algorithm a client wants can be said up to TLS 1.2 only. A server without that is asked
+    as other clients ask it; what it shows then is told without algorithm and expectation.
+    """
+    if not blank.algorithm:
+        return _made(blank, deadline, hold=hold)
+    end = time.monotonic() + deadline
+    shown = _made(blank, deadline, _ALGORITHMS[blank.algorithm], hold)
+    if not (shown.refused and shown.problem.endswith("protocol version")):
+        return shown
+    plain = replace(blank, algorithm="", expected=())
+    return _made(plain, end - time.monotonic(), hold=hold)
+
+
+def is_possible(blank: Handshake) -> bool:
+    """Whether anything can be offered. Builds what threads then share; not for threads itself."""
+    _context("")
+    return _context(*_offer(blank, _ALGORITHMS.get(blank.algorithm, ""))) is not None
+
+
+def _made(
+    blank: Handshake,
+    deadline: float,
+    ciphers: str = "",
+    hold: Callable[[], object] = lambda: None,
+) -> Handshake:
+    context = _context(*_offer(blank, ciphers))
     if context is None:
-        return replace(shown, problem=f"nothing older than {below} can be offered from here")
+        return replace(blank, problem=f"nothing older than {blank.below} can be offered from here")
     try:
-        with _Conversation.open(endpoint, deadline) as peer:
-            if not endpoint.direct:
+        with _Conversation.open(blank.endpoint, deadline) as peer:
+            if not blank.endpoint.direct:
                 peer.start_tls()
-            shown = _served(shown, peer.encrypt(context))
-            peer.leave(greeted=not endpoint.direct)
+            shown = _served(blank, peer.encrypt(context, blank.name))
+            hold()
+            peer.leave(greeted=not blank.endpoint.direct)
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
         # Only what the peer sent as an alert is the peer's own refusal.
-        return replace(shown, refused="alert" in reason, problem=f"TLS handshake: {reason}")
+        return replace(blank, refused="alert" in reason, problem=f"TLS handshake: {reason}")
     except _PeerError as error:
-        return replace(shown, problem=str(error))
+        return replace(blank, problem=str(error))
     except TimeoutError:
-        return replace(shown, problem="no answer in time")
+        return replace(blank, problem=SILENCE)
     except OSError as error:
-        return replace(shown, problem=f"connection: {error.strerror or error}")
+        return replace(blank, problem=f"connection: {error.strerror or error}")
     return shown
 
 
-def _served(shown: Handshake, secured: ssl.SSLSocket) -> Handshake:
+def _offer(blank: Handshake, ciphers: str) -> tuple[str, str]:
+    """Arguments of `_context`. An algorithm takes TLS 1.3 away, whose suites do not name one."""
+    return ("TLSv1.3" if blank.algorithm else blank.below), ciphers
+
+
+def _served(blank: Handshake, secured: ssl.SSLSocket) -> Handshake:
     certificate = secured.getpeercert(binary_form=True)
     cipher = secured.cipher()
     return replace(
-        shown,
+        blank,
         protocol=secured.version() or "",
         cipher=cipher[0] if cipher else "",
         certificate_sha256=hashlib.sha256(certificate).hexdigest() if certificate else "",
@@ -209,9 +182,9 @@ class _Conversation:
         if self.buffer:
             raise _PeerError("the peer goes on in clear text after STARTTLS")
 
-    def encrypt(self, context: ssl.SSLContext) -> ssl.SSLSocket:
+    def encrypt(self, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
         self._bound()
-        secured = context.wrap_socket(self.connection)
+        secured = context.wrap_socket(self.connection, server_hostname=name or None)
         self.connection = secured
         return secured
 

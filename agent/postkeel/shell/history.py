@@ -135,12 +135,15 @@ def _was_corrected(report: Report, judged: Judged) -> bool:
     """Whether the files were changed for this finding, also where it did not last.
 
     One that was taken back, or undone before the second look, counts as well:
-    two writers that fight, or a server that cannot be proved, come to an end.
+    two writers that fight, or a server that cannot be proved, come to an end. What
+    needs no edit, as a renewed certificate, may come as often as it likes and succeeds.
     """
-    written = bool(report.diff) and judged.outcome in (Outcome.REVERTED, Outcome.FAILED)
     planned = {one.change for one in report.plan.changes}
-    tried = written and planned.issuperset(judged.finding.remedy)
-    return judged.outcome is Outcome.FIXED or tried
+    tried = judged.outcome in (Outcome.REVERTED, Outcome.FAILED)
+    tried = tried and planned.issuperset(judged.finding.remedy)
+    if judged.finding.remedy and not judged.finding.edits:
+        return tried
+    return judged.outcome is Outcome.FIXED or (tried and bool(report.diff))
 
 
 def _prune(connection: sqlite3.Connection, number: int, now: datetime) -> None:

@@ -28,10 +28,11 @@ from postkeel.contract import (
     Report,
     Table,
 )
+from postkeel.core.changes import Plan
 from postkeel.core.configuration import Configuration
 from postkeel.core.decide import Policy, decide, dry, worst
 from postkeel.core.errors import PostkeelError
-from postkeel.core.model import Mode, Plan
+from postkeel.core.model import Mode
 from postkeel.registry import Loaded, Registry
 from postkeel.shell.log_source import LogSource
 from postkeel.shell.loop import Loop

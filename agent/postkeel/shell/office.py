@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from postkeel.contract import Report
 from postkeel.core.configuration import Configuration
@@ -10,6 +10,9 @@ from postkeel.core.frozen import frozen
 from postkeel.registry import Registry
 from postkeel.shell.loop import Loop
 from postkeel.shell.notify import Notifier
+
+if TYPE_CHECKING:
+    from postkeel.shell.served import KeptServed
 
 ASKED_APART_SECONDS = 60.0
 """The monitors may ask for a check so often, whatever strangers write into a log."""
@@ -22,6 +25,7 @@ class Guarding:
     configuration: Configuration
     registry: Registry
     instances: tuple[str, ...]
+    served: KeptServed | None = None
 
 
 def packages_file(guarding: Guarding) -> str:

@@ -16,8 +16,8 @@ from itertools import islice
 from typing import Final
 
 from postkeel.contract import Report
+from postkeel.core.changes import Plan
 from postkeel.core.frozen import frozen
-from postkeel.core.model import Plan
 from postkeel.core.report_json import data_to_report, report_to_data
 
 LONGEST_LINE: Final = 512 * 1024

@@ -1,4 +1,4 @@
-"""The facts that the agent itself knows: "postfix", "profile", "handshakes"."""
+"""The facts that the agent itself knows: of the instance, its profile, TLS and certificates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from postkeel.shell.documents import Profiles
 from postkeel.shell.postfix_facts import gather_instance
 
 if TYPE_CHECKING:
+    from postkeel.certificates.values import Certificates, Served, Tlsa
+    from postkeel.shell.certificate_facts import KeptCertificates
+    from postkeel.shell.early_look import EarlyLook
+    from postkeel.shell.served import KeptServed
     from postkeel.shell.suites import KeptSuites
+    from postkeel.shell.tlsa import KeptTlsa
 
 
 class OwnFacts:
@@ -27,11 +32,20 @@ class OwnFacts:
         profiles: Profiles,
         defaults: DefaultsCache,
         suites: KeptSuites | None = None,
+        certificates: KeptCertificates | None = None,
+        served: KeptServed | None = None,
+        tlsa: KeptTlsa | None = None,
+        early: EarlyLook | None = None,
     ) -> None:
         self._configuration = configuration
         self._profiles = profiles
         self._defaults = defaults
         self._suites = suites
+        self._certificates_kept = certificates
+        self._early = early
+        self._certificates_seen: dict[str, Certificates] = {}
+        self._served_kept = served
+        self._tlsa_kept = tlsa
         self._gathered: dict[str, Instance] = {}
 
     @hookimpl
@@ -48,6 +62,9 @@ class OwnFacts:
             "postfix": self._postfix,
             "profile": self._profile,
             "handshakes": self._handshakes,
+            "certificates": self._certificates,
+            "served": self._served,
+            "tlsa": self._tlsa,
         }.get(need.kind)
         if answer is None:
             return None
@@ -61,6 +78,34 @@ class OwnFacts:
             directory, defaults=self._defaults, suites=self._suites
         )
         return self._gathered[directory]
+
+    def _certificates(self, directory: str) -> Certificates:
+        if self._certificates_kept is None:
+            from postkeel.shell.certificate_facts import KeptCertificates
+
+            sources = self._configuration.certificates
+            self._certificates_kept = KeptCertificates(sources, early=self._early)
+        instance = self._gathered.get(directory) or self._postfix(directory)
+        self._certificates_seen[directory] = self._certificates_kept.of(instance)
+        return self._certificates_seen[directory]
+
+    def _served(self, directory: str) -> Served:
+        if self._served_kept is None:
+            from postkeel.shell.served import KeptServed
+
+            self._served_kept = KeptServed(self._configuration.state_directory, write=False)
+        certificates = self._certificates_seen.get(directory) or self._certificates(directory)
+        instance = self._gathered.get(directory) or self._postfix(directory)
+        return self._served_kept.of(instance, certificates)
+
+    def _tlsa(self, directory: str) -> Tlsa:
+        if self._tlsa_kept is None:
+            from postkeel.shell.tlsa import KeptTlsa
+
+            self._tlsa_kept = KeptTlsa(self._configuration.certificates.resolver)
+        certificates = self._certificates_seen.get(directory) or self._certificates(directory)
+        instance = self._gathered.get(directory) or self._postfix(directory)
+        return self._tlsa_kept.of(instance, certificates)
 
     def _profile(self, directory: str) -> object:
         return self._profiles.get(self._configuration.settings(directory).profile)

@@ -41,7 +41,7 @@ def gather_instance(
     """
     texts = {name: _read(os.path.join(config_directory, name)) for name in ("main.cf", "master.cf")}
     postconf = find_program("postconf")
-    with _readable_now(config_directory, texts) as directory:
+    with readable_now(config_directory, texts) as directory:
         asked = start([postconf, "-c", directory, "-n"])
         defaults.begin(postconf, directory)
         if suites is None:
@@ -111,7 +111,7 @@ def _read(path: str) -> str:
 
 
 @contextmanager
-def _readable_now(config_directory: str, texts: Mapping[str, str]) -> Iterator[str]:
+def readable_now(config_directory: str, texts: Mapping[str, str]) -> Iterator[str]:
     """A directory that postconf reads without waiting.
 
     Of a main.cf younger than two seconds postconf waits until it is that old

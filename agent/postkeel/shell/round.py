@@ -12,10 +12,12 @@ from postkeel.shell.looking import Looking, Result
 
 END_OF_HOLD = "end of hold"
 TRY_AGAIN = "try again"
+LOOK_AGAIN = "look again"
 NO_PACKAGE = "no package of Postfix or OpenSSL has changed"
 _TIMERS: dict[tuple[str, ...], str] = {
     (END_OF_HOLD,): "the hold is over",
     (TRY_AGAIN,): "tried again after a failure",
+    (LOOK_AGAIN,): "looked at again: what was under way should be over",
 }
 _ASKS = (EventKind.STARTED, EventKind.PACKAGES)
 
