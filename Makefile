@@ -41,6 +41,8 @@ needs:
 	@bash packaging/install-needs.sh run build test package tiers
 	@bash packaging/unpack-needs.sh collectors build/collectors || echo "no rsyslog and syslog-ng for tests"
 	@bash packaging/unpack-needs.sh prometheus build/prometheus || echo "no promtool for tests"
+	@bash packaging/unpack-needs.sh renewal build/renewal || echo "no certbot, lego and pebble for tests"
+	@bash packaging/unpack-needs.sh resolver build/resolver || echo "no unbound for tests"
 
 clean:
 	@rm -rf .venv .venv-debian build || sudo rm -rf .venv .venv-debian build

@@ -25,7 +25,7 @@ of_groups() { # REGULAR-EXPRESSION: the packages of these groups
 }
 packages=$(of_groups 'run|build|test|package')
 unpack=$top/packaging/unpack-needs.sh
-tree=$cache/$suite-$(echo "$packages $(of_groups collectors)" | cat - "$0" "$unpack" |
+tree=$cache/$suite-$(echo "$packages $(of_groups 'collectors|renewal|resolver')" | cat - "$0" "$unpack" |
     sha256sum | cut -c1-12)
 
 make_tree() {
@@ -41,6 +41,10 @@ make_tree() {
             chroot "$1" debconf-set-selections' \
         --customize-hook="APT_CONFIG=\"\$MMDEBSTRAP_APT_CONFIG\" \
             bash '$unpack' collectors \"\$1/var/lib/postkeel-collectors\"" \
+        --customize-hook="APT_CONFIG=\"\$MMDEBSTRAP_APT_CONFIG\" \
+            bash '$unpack' renewal \"\$1/var/lib/postkeel-renewal\"" \
+        --customize-hook="APT_CONFIG=\"\$MMDEBSTRAP_APT_CONFIG\" \
+            bash '$unpack' resolver \"\$1/var/lib/postkeel-resolver\"" \
         "$suite" "$tree.new" "deb $mirror $suite main" </dev/null || cannot "mmdebstrap failed"
     mv "$tree.new" "$tree"
 }
@@ -66,6 +70,8 @@ mount -o remount,bind,ro "$tree/run/postkeel"
 ip link set lo up
 chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 CI="${CI:-}" \
     POSTKEEL_COLLECTORS=/var/lib/postkeel-collectors \
+    POSTKEEL_RENEWAL=/var/lib/postkeel-renewal \
+    POSTKEEL_RESOLVER=/var/lib/postkeel-resolver \
     PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis \
     bash -euc "cd /run/postkeel
         bash tests/environment.sh debian /tmp/environment

@@ -5,7 +5,7 @@
 # debian    this Debian's Python and libraries
 # today     the newest Python here with today's releases from PyPI
 # coverage  what the tier `today` went through (COVERAGE_FLOOR: per cent that core, postfix,
-#           maillog, reporting and plugins need, default 100)
+#           certificates, maillog, reporting and plugins need, default 100)
 # package   the Debian package: built twice, read, and run through lintian
 # other     Debian 13 on Debian 12, Debian 12 elsewhere; the package there too
 # system    Debian 12, 13 and sid booted: the package on them, through upgrades and power cuts
@@ -45,14 +45,14 @@ check() {
         MYPYPATH=tests/bed .venv/bin/mypy --strict --config-file= tests/bed/*.py &&
         if command -v shellcheck >/dev/null; then
             shellcheck .ci/run packaging/*.sh packaging/debian/postkeel.p{ostinst,rerm,ostrm} \
-                packaging/debian/tests/guards tests/*.sh
+                packaging/debian/tests/guards conf/certbot/postkeel tests/*.sh
         fi
 }
 
 debian() {
     has_environment .venv-debian || return
-    # The scanners judge the same Postfix in the tier today; once is enough.
-    timeout 2400 bash tests/steady.sh .venv-debian/bin/python -m pytest -q -m "not system" \
+    # The scanners judge the same Postfix in the tier today; once is enough. So are 200 renewals.
+    POSTKEEL_SOAK=yes timeout 2400 bash tests/steady.sh .venv-debian/bin/python -m pytest -q -m "not system" \
         --ignore=tests/live/test_scanners.py --ignore=tests/packaging
 }
 
@@ -69,7 +69,7 @@ coverage() {
     }
     .venv/bin/python -m coverage report
     .venv/bin/python -m coverage report --fail-under="${COVERAGE_FLOOR:-100}" --format=total \
-        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/maillog/*,agent/postkeel/reporting/*,plugins/*'
+        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/certificates/*,agent/postkeel/maillog/*,agent/postkeel/reporting/*,plugins/*'
 }
 
 package() {

@@ -20,14 +20,20 @@ from postkeel import contract
 from postkeel.cli.commands import COMMANDS
 from postkeel.conformance import DIRECTORY, broken_promises, sample_event
 from postkeel.core import configuration as words
-from postkeel.core.configuration import Configuration, Contest, Reporting, read_configuration
+from postkeel.core.configuration import (
+    CertificateSources,
+    Configuration,
+    Contest,
+    Reporting,
+    read_configuration,
+)
 from postkeel.core.document import Document
 from postkeel.core.model import EventKind, Mode, Outcome
 from postkeel.discovery import Found
 from postkeel.registry import Registry
 from postkeel.shell.history import KEPT_FOR, KEPT_REPORTS
 from postkeel.shell.records import RecordStore
-from postkeel_plugins import central, config_enforcer, tls_log_monitor
+from postkeel_plugins import central, certificate_watcher, config_enforcer, tls_log_monitor
 from postkeel_plugins.reporters import syslog
 from postkeel_plugins.tls_log_monitor import rates, sessions
 from postkeel_plugins.tls_log_monitor.rules import RULES
@@ -42,11 +48,15 @@ HOOKS = [name for name in contract.__all__ if name.startswith("keel_")]
 DEPENDENCIES = [re.split(r"[<>=!~ ]", one)[0] for one in PROJECT["dependencies"]]
 KEYS = {
     "": tuple(words._TOP),
+    "certificates": tuple(words._CERTIFICATES),
     "contest": tuple(words._CONTEST),
     "instance": tuple(words._INSTANCE),
     "reporting": tuple(words._REPORTING),
     "waiver": tuple(words._WAIVER),
 }
+
+
+SINGLE = ("certificates", "contest", "reporting")
 
 
 def first_cells(text):
@@ -124,6 +134,7 @@ def test_the_shipped_configuration_names_every_key(table):
     data = tomli.loads(uncommented())
     within = {
         "": data,
+        "certificates": data.get("certificates", {}),
         "contest": data.get("contest", {}),
         "reporting": data.get("reporting", {}),
         "instance": next(iter(data.get("instance", {}).values()), {}),
@@ -138,13 +149,20 @@ def test_the_values_shown_are_the_defaults():
     plain = [
         one.name
         for one in fields(Configuration)
-        if one.name not in {"instances", "plugins", "waivers", "documents", "contest", "reporting"}
+        if one.name not in {"instances", "plugins", "waivers", "documents", *SINGLE}
     ]
     assert {one: getattr(shown, one) for one in plain} == {
         one: getattr(default, one) for one in plain
     }
     assert (shown.contest, shown.reporting) == (Contest(), Reporting())
-    for plugin in (central.reporter, config_enforcer, syslog, tls_log_monitor):
+    assert shown.certificates == CertificateSources()
+    for plugin in (
+        central.reporter,
+        certificate_watcher,
+        config_enforcer,
+        syslog,
+        tls_log_monitor,
+    ):
         card = plugin.keel_card()
         defaults = {
             one.name: list(one.default) if isinstance(one.default, tuple) else one.default
@@ -164,11 +182,13 @@ def test_the_design_names_every_hook():
 
 
 def test_the_design_names_what_a_monitor_may_ask_for_and_give():
-    words_ = ["Finding", "LogLines", "Table", "Records", "CheckNow", "Observation"]
+    words_ = ["Finding", "LogLines", "Table", "Records", "CheckNow", "LookAgain", "Observation"]
     assert [one for one in words_ if one not in contract.__all__] == []
     assert undocumented(DESIGN, words_) == []
     kinds = set(re.findall(r'"([a-z]+)" \(', contract.Need.__doc__))
-    assert kinds == {"postfix", "profile", "handshakes", "state", "records", "secret"}
+    kinds |= set(re.findall(r'"([a-z]+)" \(`', contract.Need.__doc__))
+    live = {"certificates", "served", "tlsa"}
+    assert kinds == {"postfix", "profile", "handshakes", "state", "records", "secret", *live}
     assert undocumented(DESIGN.partition("| fact |")[2], kinds) == []
 
 

@@ -24,6 +24,8 @@ from central import central_figures
 from figure import Figure
 from fleet import fleet_figures
 from logs import log_figures
+from renewals import certificate_figures
+from resting import SETTLED_SECONDS, consumed, memory
 
 from guarded import POSTKEEL, Guarded, guarded, until
 from private_postfix import PrivatePostfix, private_postfix, why_not
@@ -34,7 +36,6 @@ AS_SHIPPED = "[reporting]\nheartbeat = 3600"
 PYTHON = "/usr/bin/python3"
 ROUNDS = {"short": 15, "full": 60}
 IDLE_SECONDS = {"short": 20, "full": 120}
-SETTLED_SECONDS = 40
 DRIFT = "smtpd_tls_protocols = TLSv1\n"
 
 
@@ -154,7 +155,6 @@ def shell_loop(rounds: int, postfix: PrivatePostfix, drifted: str) -> float:
 def idle(seconds: int, postfix: PrivatePostfix) -> Iterator[Figure]:
     with guarded(postfix, more=AS_SHIPPED) as one:
         one.report()
-        # The smtpd processes that the proof has started leave when nobody needs them.
         time.sleep(SETTLED_SECONDS)
         pid = one.pid
         before = consumed(pid)
@@ -189,33 +189,13 @@ def at_rest(one: Guarded) -> list[float]:
             side.wait()
 
 
-def consumed(pid: int) -> tuple[int, int]:
-    """(nanoseconds of CPU, times it went to sleep) of all threads of a process."""
-    threads = list(Path(f"/proc/{pid}/task").iterdir())
-    cpu = sum(int((one / "schedstat").read_text().split()[0]) for one in threads)
-    switches = sum(
-        int(line.split()[1])
-        for one in threads
-        for line in (one / "status").read_text().splitlines()
-        if line.startswith("voluntary_ctxt_switches")
-    )
-    return cpu, switches
-
-
-def memory(pid: int) -> float:
-    """Proportional set size in MiB."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(pid)
-
-
 def measure(form: str) -> Iterator[Figure]:
     # As a package has it: compiled beforehand, whatever the environment says of bytecode.
     subprocess.run([sys.executable, "-m", "compileall", "-q", "agent", "plugins"], check=True)
     rounds = ROUNDS[form]
     yield from start_up(rounds)
     yield from fleet_figures(form)
+    yield from certificate_figures(form)
     with private_postfix() as postfix:
         with guarded(postfix, start=False) as one:
             one.run("enforce")

@@ -6,10 +6,13 @@ import time
 
 import pytest
 
+from postkeel.certificates.asking import proof_of
 from postkeel.postfix.handshake import Endpoint, endpoints
 from postkeel.shell.built_in import DefaultsCache
-from postkeel.shell.handshake import handshake, prove, prove_until
+from postkeel.shell.handshake import handshake
 from postkeel.shell.postfix_facts import gather_instance
+from postkeel.shell.proof import prove, prove_until
+from postkeel.shell.proving import make_until
 
 pytestmark = pytest.mark.live
 
@@ -122,7 +125,7 @@ def test_after_a_reload_the_new_floor_is_seen(start_postfix):
     postfix.set_parameters(FLOOR)
     postfix.reload()
     began = time.monotonic()
-    proof = prove_until(facts(postfix), lambda shown: all(one.ok for one in shown), deadline=5)
+    proof = prove_until(facts(postfix), lambda shown: all(one.ok for one in shown))
     assert all(one.ok for one in proof), [str(one) for one in proof]
     assert time.monotonic() - began < 2
 
@@ -132,7 +135,8 @@ def test_prove_until_gives_up_with_the_last_proof(start_postfix):
     instance = facts(postfix)
     postfix.stop()
     began = time.monotonic()
-    proof = prove_until(instance, lambda shown: all(one.ok for one in shown), deadline=0.3)
+    blanks = dict(enumerate(proof_of(instance)))
+    proof = make_until(blanks, lambda shown: all(one.ok for one in shown), 0.3).values()
     assert time.monotonic() - began < 1
     # An smtpd that has not yet seen its master's end keeps the port, and answers nobody.
     problems = {one.problem for one in proof}

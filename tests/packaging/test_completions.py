@@ -21,7 +21,7 @@ from postkeel.core.duration import parse_duration
 from postkeel.core.profile import resolve_profile
 from postkeel.postfix.comparisons import COMPARISONS
 from postkeel.shell.documents import DEBIAN_DIRECTORY, ProfileDocuments, profile_files
-from postkeel_plugins import config_enforcer, tls_log_monitor
+from postkeel_plugins import certificate_watcher, config_enforcer, tls_log_monitor
 from postkeel_plugins.reporters import syslog
 
 ROOT = Path(__file__).parent.parent.parent
@@ -269,7 +269,9 @@ def test_explain_knows_every_rule_and_parameter(shell):
     rules = [
         rule for name in PROFILES for rule in resolve_profile(name, documents, COMPARISONS).rules
     ]
-    cards = [one.keel_card() for one in (config_enforcer, syslog, tls_log_monitor)]
+    cards = [
+        one.keel_card() for one in (certificate_watcher, config_enforcer, syslog, tls_log_monitor)
+    ]
     known = {one.id for one in rules} | {one.id for card in cards for one in card.rules}
     known |= {name for one in rules for name in one.parameters if "*" not in name}
     (offered,) = shell.complete("postkeel explain ")

@@ -11,7 +11,13 @@ import tomli
 from man_page import Page
 from postkeel.core import configuration as keys
 from postkeel.core import profile as profile_keys
-from postkeel.core.configuration import Configuration, Contest, Reporting, read_configuration
+from postkeel.core.configuration import (
+    CertificateSources,
+    Configuration,
+    Contest,
+    Reporting,
+    read_configuration,
+)
 from postkeel.core.document import Document
 from postkeel.core.model import Severity
 from postkeel.core.profile import resolve_profile
@@ -19,7 +25,7 @@ from postkeel.postfix.comparisons import COMPARISONS
 from postkeel.postfix.instance import Role
 from postkeel.reporting.severities import FACILITIES
 from postkeel.shell.documents import ProfileDocuments, profile_files
-from postkeel_plugins import central, config_enforcer, tls_log_monitor
+from postkeel_plugins import central, certificate_watcher, config_enforcer, tls_log_monitor
 from postkeel_plugins.reporters import syslog
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,7 +33,10 @@ PAGE = Page(ROOT / "packaging/man/postkeel.toml.5")
 SHIPPED = (ROOT / "conf/postkeel.toml").read_text()
 CARDS = {
     one.name: one
-    for one in (p.keel_card() for p in (central.reporter, config_enforcer, syslog, tls_log_monitor))
+    for one in (
+        p.keel_card()
+        for p in (central.reporter, certificate_watcher, config_enforcer, syslog, tls_log_monitor)
+    )
 }
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -57,12 +66,19 @@ def test_reporting():
     assert defaults("REPORTING") == known
 
 
+def test_certificates():
+    sources = CertificateSources()
+    known = {name: getattr(sources, name) for name in keys._CERTIFICATES}
+    assert defaults("CERTIFICATES") == known | {"lineages": [*sources.lineages]}
+
+
 def test_instances():
     assert set(defaults("INSTANCES")) == set(keys._INSTANCE)
 
 
 def test_every_table_is_named():
-    names = ("contest", "reporting", "[waiver]", 'instance."DIRECTORY"', "plugins.NAME")
+    single = ("contest", "reporting", "certificates")
+    names = (*single, "[waiver]", 'instance."DIRECTORY"', "plugins.NAME")
     shown = [f"[{name}]" for name in names]
     assert len(shown) == len(keys._TABLES)
     assert [one for one in shown if one not in PAGE.text] == []

@@ -39,6 +39,7 @@ from postkeel.shell.originals import originals_directory
 from postkeel.shell.outbox_files import outbox_directory
 from postkeel.shell.packages import Packages
 from postkeel.shell.records import RecordStore
+from postkeel.shell.served_since import served_path
 from postkeel.shell.status_file import status_path
 from postkeel_plugins.central import spool_tables
 
@@ -162,6 +163,7 @@ def test_the_files():
         History(state).path,
         Holds(state).path,
         Packages(state).path,
+        served_path(state),
         str(Path(originals_directory("/etc/postfix", state)).parent),
         DEFAULT.monitor_state_directory,
         outbox_directory(state),

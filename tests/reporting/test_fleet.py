@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_lines import START, Sender, example, octets
+from postkeel.core.changes import Plan
 from postkeel.core.model import (
     Depth,
     Event,
@@ -19,7 +20,6 @@ from postkeel.core.model import (
     Finding,
     Judged,
     Outcome,
-    Plan,
     Report,
     Severity,
 )
