@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from certificates import signed_certificate
 from guarded import Guarded, guarded
 from postkeel.postfix.handshake import Endpoint
 from postkeel.shell.handshake import handshake
@@ -121,6 +122,42 @@ def restore_old(path: Path, old: bytes) -> None:
     other.rename(path)
 
 
+def served(postfix: PrivatePostfix) -> str:
+    """The certificate that a client is shown on port 25, by its SHA-256."""
+    endpoint = Endpoint(
+        service="smtp/inet", host=postfix.address, port="25", direct=False, floor=""
+    )
+    return handshake(endpoint, deadline=10).certificate_sha256
+
+
+def renewed(one: Guarded) -> None:
+    postfix = one.postfix
+    title("7. A certificate is renewed, and nobody reloads Postfix")
+    before = served(postfix)
+    made = signed_certificate("rsa", host="mail.example.test", address=postfix.address)
+    began = time.monotonic()
+    postfix.file("smtpd_tls_cert_file").write_text(made.certificate)
+    line = one.report_with("fixed 1: certificate-served")
+    say(f"  {line[:300]}...")
+    after = served(postfix)
+    say(f"  served before: {before[:16]}, after: {after[:16]}")
+    say(f"  proved on all services after {(time.monotonic() - began) * 1000:.0f} ms")
+    expect(after != before, "the old certificate is still served")
+
+
+def half_renewed(one: Guarded) -> None:
+    postfix = one.postfix
+    title("8. And now the renewer writes half a certificate")
+    file = postfix.file("smtpd_tls_cert_file")
+    whole, before = file.read_text(), served(postfix)
+    file.write_text(whole[: len(whole) // 2])
+    say(f"  {one.report_with('certificate-usable', 30)[:500]}...")
+    expect(served(postfix) == before, "the certificate that was right is not served any more")
+    say(f"  served still: {before[:16]}")
+    file.write_text(whole)
+    one.report_with("all as wanted", 30)
+
+
 def story(one: Guarded) -> None:
     postfix = one.postfix
     original = postfix.main_cf.read_bytes()
@@ -149,9 +186,11 @@ def story(one: Guarded) -> None:
         "a package or backup brings the old main.cf back",
         lambda: restore_old(postfix.main_cf, original),
     )
+    renewed(one)
+    half_renewed(one)
     answer = one.run("check", "--live")
     expect(answer.returncode == 0, f"not as wanted at the end: {answer.stdout}{answer.stderr}")
-    title(f"All of it was observed: {findings} findings, three drifts, each corrected and proved.")
+    title(f"All of it was observed: {findings} findings, three drifts, a renewal, half a renewal.")
 
 
 def try_it(one: Guarded) -> None:

@@ -153,11 +153,15 @@ class PrivatePostfix:
             for parameter, pem in zip(
                 _CERTIFICATE_PARAMETERS[kind], (made.certificate, made.key), strict=True
             ):
-                file = self.directory / "etc" / f"{parameter}.pem"
+                file = self.file(parameter)
                 file.touch(mode=0o600)
                 file.write_text(pem)
                 parameters[parameter] = str(file)
         return parameters
+
+    def file(self, parameter: str) -> Path:
+        """The file of its own that a parameter of certificates names."""
+        return self.directory / "etc" / f"{parameter}.pem"
 
     def start(self) -> None:
         """Start it and wait until master has bound its ports."""

@@ -440,11 +440,11 @@ def test_the_file_is_for_its_owner(tmp_path):
 
 def test_a_command_writes_nothing(tmp_path):
     reads = ServedSince(str(tmp_path), write=False)
-    assert reads.seen([ONE], MOMENT) == ({ONE: MOMENT}, "")
+    assert reads.seen([ONE], MOMENT) == ({}, "")
     assert list(tmp_path.iterdir()) == []
     ServedSince(str(tmp_path)).seen([ONE], MOMENT)
     later = MOMENT + timedelta(days=1)
-    assert reads.seen([ONE, TWO], later) == ({ONE: MOMENT, TWO: later}, "")
+    assert reads.seen([ONE, TWO], later) == ({ONE: MOMENT}, "")
 
 
 def test_no_directory_at_all():
@@ -469,7 +469,7 @@ def test_the_newest_are_kept_and_those_that_are_served(tmp_path):
     assert known.seen(old, MOMENT)[0] == dict.fromkeys(old[5:], MOMENT + timedelta(hours=2)) | {
         one: MOMENT + timedelta(hours=1) for one in old[:5]
     }
-    assert known.seen([ONE], MOMENT + timedelta(days=9))[0][ONE] > MOMENT + timedelta(days=1)
+    assert known.seen([ONE], MOMENT + timedelta(days=9)) == ({}, "")
     assert (tmp_path / "served.json").stat().st_size < 1 << 20
 
 
@@ -528,3 +528,13 @@ def test_the_problem_reaches_the_fact(server, clock, tmp_path):
     held = facts([server.port], default=server.shows(""))
     assert "begun anew" in kept.of(instance(server.port), held).problem
     assert kept.of(instance(server.port), held).problem == ""
+
+
+def test_who_only_reads_does_not_say_since_when_what_nobody_has_seen(server, tmp_path):
+    state = str(tmp_path / "state")
+    digest = server.shows("")
+    held = facts([server.port], default=digest)
+    reader = KeptServed(state, write=False)
+    found = reader.of(instance(server.port), held)
+    assert ([one.certificate_sha256 for one in found.handshakes], found.since) == ([digest], {})
+    assert not (tmp_path / "state").exists()

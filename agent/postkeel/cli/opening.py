@@ -21,7 +21,6 @@ from postkeel.shell.looking import Seen
 from postkeel.shell.round import Round
 
 if TYPE_CHECKING:
-    from postkeel.shell.certificate_facts import KeptCertificates
     from postkeel.shell.served import KeptServed
     from postkeel.shell.suites import KeptSuites
 
@@ -85,20 +84,16 @@ def _unknown(name: str, profiles: Profiles) -> str:
 def open_all(
     arguments: Namespace,
     suites: KeptSuites | None = None,
-    certificates: KeptCertificates | None = None,
     *,
     acting: bool = False,
 ) -> Opened:
     """Configuration, profiles and a registry with every plugin that could be loaded.
 
-    suites: of an agent, see `gather_instance`. certificates: of an agent, which keeps them when
-    it reads its configuration again. acting: for rounds that may correct.
+    suites: of an agent, see `gather_instance`. acting: for rounds that may correct.
     """
     from postkeel.shell.own_facts import OwnFacts
 
     configuration, profiles = open_configuration(arguments)
-    if certificates is not None:
-        certificates.sources = configuration.certificates
     served = None
     if acting:
         from postkeel.shell.served import KeptServed
@@ -109,8 +104,7 @@ def open_all(
         profiles,
         arguments.defaults,
         suites,
-        certificates,
-        served,
+        served=served,
         early=getattr(arguments, "early", None),
     )
     found = [*own_plugins({own.name: own}), *find_plugins(configuration)]

@@ -12,7 +12,6 @@ from postkeel.cli.opening import instances, open_all
 from postkeel.cli.render import Paint
 from postkeel.contract import Report, Side
 from postkeel.shell.agent import Agent
-from postkeel.shell.certificate_facts import KeptCertificates
 from postkeel.shell.notify import Notifier
 from postkeel.shell.office import Guarding
 from postkeel.shell.suites import KeptSuites
@@ -23,10 +22,9 @@ def main(arguments: Namespace) -> int:
     paint = Paint(arguments)
     side = Side(arguments.side) if arguments.side else None
     suites = KeptSuites()
-    certificates = KeptCertificates()
 
     def load() -> Guarding:
-        opened = open_all(arguments, suites, certificates, acting=side is not Side.MONITOR)
+        opened = open_all(arguments, suites, acting=side is not Side.MONITOR)
         if side is Side.ROOT:
             opened.registry.leave(Side.MONITOR)
         return Guarding(

@@ -32,20 +32,18 @@ class OwnFacts:
         profiles: Profiles,
         defaults: DefaultsCache,
         suites: KeptSuites | None = None,
-        certificates: KeptCertificates | None = None,
         served: KeptServed | None = None,
-        tlsa: KeptTlsa | None = None,
         early: EarlyLook | None = None,
     ) -> None:
         self._configuration = configuration
         self._profiles = profiles
         self._defaults = defaults
         self._suites = suites
-        self._certificates_kept = certificates
+        self._certificates_kept: KeptCertificates | None = None
         self._early = early
         self._certificates_seen: dict[str, Certificates] = {}
         self._served_kept = served
-        self._tlsa_kept = tlsa
+        self._tlsa_kept: KeptTlsa | None = None
         self._gathered: dict[str, Instance] = {}
 
     @hookimpl
@@ -94,18 +92,19 @@ class OwnFacts:
             from postkeel.shell.served import KeptServed
 
             self._served_kept = KeptServed(self._configuration.state_directory, write=False)
-        certificates = self._certificates_seen.get(directory) or self._certificates(directory)
-        instance = self._gathered.get(directory) or self._postfix(directory)
-        return self._served_kept.of(instance, certificates)
+        return self._served_kept.of(*self._known(directory))
 
     def _tlsa(self, directory: str) -> Tlsa:
         if self._tlsa_kept is None:
             from postkeel.shell.tlsa import KeptTlsa
 
             self._tlsa_kept = KeptTlsa(self._configuration.certificates.resolver)
+        return self._tlsa_kept.of(*self._known(directory))
+
+    def _known(self, directory: str) -> tuple[Instance, Certificates]:
+        """What was gathered of it in this round, or is now."""
         certificates = self._certificates_seen.get(directory) or self._certificates(directory)
-        instance = self._gathered.get(directory) or self._postfix(directory)
-        return self._tlsa_kept.of(instance, certificates)
+        return self._gathered[directory], certificates
 
     def _profile(self, directory: str) -> object:
         return self._profiles.get(self._configuration.settings(directory).profile)

@@ -99,7 +99,7 @@ class KeptServed:
         problem = ""
         if not served <= look.since.keys():
             look.since, problem = self._since.seen(served, self._now())
-        since = {one: look.since[one] for one in served}
+        since = {one: look.since[one] for one in served if one in look.since}
         return Served(handshakes=shown, since=since, problem=problem or look.problem)
 
 

@@ -36,14 +36,15 @@ class ServedSince:
     def seen(self, served: Collection[str], now: datetime) -> tuple[Mapping[str, datetime], str]:
         """Since when each of these is served, and what is wrong with the file, or "".
 
-        Those that the file does not know are served since now, and are written down.
+        Those that the file does not know are served since now, and are written down; who only
+        reads does not know since when.
         """
         problem = ""
         try:
             known = self._known()
         except PostkeelError as error:
             known, problem = {}, str(error)
-        since = {one: known.get(one, now) for one in served}
+        since = {one: known.get(one, now) for one in served if self._write or one in known}
         if self._path and self._write and not since.keys() <= known.keys():
             try:
                 self._keep(since, known)
