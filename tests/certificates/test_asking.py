@@ -10,10 +10,10 @@ from postkeel.certificates.asking import (
     Ask,
     asked_name,
     asks_of,
-    is_host_name,
     proof_of,
     shows,
 )
+from postkeel.certificates.names import is_host_name
 from postkeel.certificates.values import (
     Certificate,
     Certificates,

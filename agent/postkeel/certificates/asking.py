@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from postkeel.certificates.names import is_host_name
 from postkeel.certificates.values import Certificate, Certificates, Credential, Use
 from postkeel.core.frozen import frozen
 from postkeel.core.model import Absent
@@ -26,10 +27,6 @@ _LEFT_OUT: Final = ("", "TLSv1.3")
 
 _FLOORS: Final = ("TLSv1.1", "TLSv1.2", "TLSv1.3")
 """Those below which a client has something to offer."""
-
-_LONGEST_NAME: Final = 253
-_LONGEST_LABEL: Final = 63
-_NAME_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @frozen
@@ -94,22 +91,6 @@ def asked_name(name: str) -> str:
     """What a client asks for to be shown an entry of an SNI table: itself, or a name below it."""
     lower = name.lower()
     return f"{SAMPLE_LABEL}{lower}" if lower.startswith(".") else lower
-
-
-def is_host_name(name: str) -> bool:
-    """Whether it can be asked for: labels of small letters, digits, "-" and "_"; no address."""
-    labels = name.split(".")
-    return (
-        len(name) <= _LONGEST_NAME
-        and not labels[-1].isdigit()
-        and all(
-            0 < len(one) <= _LONGEST_LABEL
-            and _NAME_CHARACTERS.issuperset(one)
-            and not one.startswith("-")
-            and not one.endswith("-")
-            for one in labels
-        )
-    )
 
 
 def _proof(endpoint: Endpoint, asks: Sequence[Ask]) -> Iterator[Handshake]:

@@ -28,16 +28,24 @@ def covers(certificate_names: Iterable[str], host: str) -> bool:
     return any(one.lower() in wanted for one in certificate_names)
 
 
-def _labels(host: str) -> list[str]:
-    """The labels of a host's name in lower case; empty when it is none, as an address is not."""
-    name = host.lower().removesuffix(".")
+def is_host_name(name: str) -> bool:
+    """Whether it is one, in lower case: labels of letters, digits, "-" and "_"; no address."""
     labels = name.split(".")
-    right = len(name) <= _LONGEST_NAME and all(map(_is_label, labels))
-    return labels if right and not labels[-1].isdigit() else []
+    return len(name) <= _LONGEST_NAME and not labels[-1].isdigit() and all(map(_is_label, labels))
+
+
+def _labels(host: str) -> list[str]:
+    """The labels of a host's name in lower case; empty when it is none."""
+    name = host.lower().removesuffix(".")
+    return name.split(".") if is_host_name(name) else []
 
 
 def _is_label(label: str) -> bool:
-    return 0 < len(label) <= _LONGEST_LABEL and _LABEL.issuperset(label)
+    return (
+        0 < len(label) <= _LONGEST_LABEL
+        and _LABEL.issuperset(label)
+        and not (label.startswith("-") or label.endswith("-"))
+    )
 
 
 def _ascii(host: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from postkeel.certificates.names import is_host_name
 from postkeel.certificates.values import Certificate, Certificates, Chain, Tlsa, TlsaRecord, Use
 from postkeel.postfix.handshake import endpoints
 from postkeel.postfix.instance import Instance
@@ -23,8 +24,6 @@ _SHA512: Final = 2
 _DIGITS: Final = {1: 64, _SHA512: 128}
 """Hexadecimal digits of the data, by matching type."""
 
-_HOST_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
-_LONGEST_LABEL: Final = 63
 _LONGEST_NAME: Final = 253 - len("_587._tcp.")
 
 
@@ -152,8 +151,5 @@ def _services(instance: Instance) -> Mapping[str, frozenset[str]]:
 def _host(text: str) -> str:
     """A name in the one form that is asked about; "" where it is none of a host in the DNS."""
     name = text.lower().removesuffix(".")
-    labels = name.split(".")
-    sound = len(name) <= _LONGEST_NAME and all(
-        0 < len(one) <= _LONGEST_LABEL and _HOST_CHARACTERS.issuperset(one) for one in labels
-    )
-    return name if sound and len(labels) > 1 else ""
+    sound = "." in name and len(name) <= _LONGEST_NAME and is_host_name(name)
+    return name if sound else ""
