@@ -30,16 +30,20 @@ class Hardened:
 
     def put_back(self) -> None:
         """The hardened files, a running Postfix and an empty log, whatever a test has left."""
+        changed = False
         for path, text in self.files.items():
             if path.is_symlink() or not path.is_file() or path.read_text() != text:
                 path.unlink(missing_ok=True)
                 path.write_text(text)
+                changed = True
             past = time.time() - 3  # Postfix waits for a main.cf younger than two seconds
             os.utime(path, (past, past))
         if self.postfix.is_running() and not self.answers():
             self.postfix.stop()
         if not self.postfix.is_running():
             self.start()
+        elif changed:  # an smtpd that has read what a test wrote would be served by for a while
+            self.postfix.reload()
         self.calm()
         self.postfix.log_file.write_text("")  # an agent would alarm of what another test did
 

@@ -13,6 +13,7 @@ import pytest
 import private_postfix as bed
 from certificates import make_certificate
 from postkeel.contract import BuildTable, Event, EventKind, Finding, LookAgain, Need, Reload
+from postkeel.core.configuration import CertificateSources
 from postkeel.shell.built_in import DefaultsCache
 from postkeel.shell.certificate_facts import KeptCertificates
 from postkeel.shell.documents import Profiles
@@ -39,7 +40,7 @@ class Watched:
     def __init__(self, postfix) -> None:
         self.postfix = postfix
         self.directory = postfix.config_directory
-        self._certificates = KeptCertificates()
+        self._certificates = KeptCertificates(CertificateSources(roots=str(postfix.authority)))
 
     def observed(self, *, settle: int = 0):
         instance = gather_instance(self.directory, defaults=DefaultsCache())
@@ -77,6 +78,9 @@ def renewed(days: int = 60, kind: str = "rsa", host: str = HOST):
 
 
 def test_a_self_signed_certificate_is_no_error_and_said_to_mail_programs(watched):
+    watched.files[0].write_text(renewed().certificate)
+    watched.postfix.reload()
+    assert not until_none(watched)
     (found,) = watched.observed()
     assert (found.rule, found.severity.value) == ("certificate-chain", "warning")
     assert found.effective == "self-signed"
