@@ -17,7 +17,7 @@ from postkeel.certificates.certificate import (
     authority_key,
     described,
     encoded,
-    refused_extension,
+    odd_extension,
     subject_key,
 )
 from postkeel.certificates.der import DerError
@@ -184,7 +184,7 @@ def test_an_extension_that_cannot_be_read_costs_no_other():
 
 def test_an_extension_that_openssl_does_not_read_is_not_refused():
     odd = encoded(encoding(named("unreadable-feature").files[0]))
-    assert refused_extension(odd) == ""
+    assert odd_extension(odd) == ""
     assert described(odd, "/c", 1).problems
 
 

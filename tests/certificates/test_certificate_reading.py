@@ -89,7 +89,7 @@ def test_the_names_of_cases_are_unique():
         ("wrong-order", 12, "'CN=Root' issued none of the certificates before it", "issuer"),
         ("doubled-leaf", 12, f"'CN={HOST}' stands here a second time", "remove one"),
         ("no-authority", 12, "'CN=pretender' issued one before it, but is no authority", "issuer"),
-        ("unreadable-names", 1, "OpenSSL refuses it: the extension subjectAltName", "another"),
+        ("unreadable-names", 1, "the extension subjectAltName", "another"),
         ("extensions-twice", 1, "there are several extensions", "another"),
         ("name-not-utf-8", 1, "a name is not utf-8", "again"),
     ],

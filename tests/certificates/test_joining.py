@@ -104,6 +104,7 @@ def test_the_first_line_names_any_two_files(certificate, key, rest):
         b'# postkeel joined this of "a" and 2; it follows their renewals\n',
         b'# postkeel joined this of "\\q" and "a"; it follows their renewals\n',
         b'# postkeel joined this of "\\u0061" and "a"; it follows their renewals\n',
+        b'# postkeel joined this of "/\\q" and "/a"; it follows their renewals\n',
         b"# postkeel joined this of \xff\n",
         b"# postkeel joined this of " + b"[" * 2000 + b"\n",
         b"# postkeel joined this of " + b'"' + b"a" * 70000 + b"\n",

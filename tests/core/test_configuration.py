@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from postkeel.core.configuration import Configuration, read_configuration
+from postkeel.core.configuration import CertificateSources, Configuration, read_configuration
 from postkeel.core.document import Document
 from postkeel.core.errors import ConfigurationError
 from postkeel.core.model import Mode
@@ -41,6 +41,11 @@ seconds = 60
 heartbeat = 0
 digest = "23:59"
 
+[certificates]
+roots = "/etc/ssl/ours.pem"
+lineages = ["/etc/lego", "/etc/letsencrypt/live"]
+resolver = "127.0.0.1:5353"
+
 [instance."/etc/postfix-out"]
 mode = "enforce"
 profile = "interop"
@@ -65,6 +70,11 @@ def test_everything_that_can_be_set():
     assert read.settings("/etc/postfix-out").profile == "interop"
     assert (read.contest.corrections, read.contest.seconds) == (5, 60)
     assert (read.reporting.heartbeat, read.reporting.digest) == (0, "23:59")
+    assert read.certificates == CertificateSources(
+        roots="/etc/ssl/ours.pem",
+        lineages=("/etc/lego", "/etc/letsencrypt/live"),
+        resolver="127.0.0.1:5353",
+    )
     assert read.plugins == {"syslog": {"facility": "mail"}}
     assert read.waivers[0].until == date(2027, 1, 31)
     assert read.waivers[0].parameter is None
@@ -111,6 +121,12 @@ WAIVER = '[[waiver]]\nrule = "r"\nreason = "x"\nowner = "o"\n'
         ("[reporting]\ndigest = '24:00'", "postkeel.toml:2: 'digest' must be a time of day"),
         ("[reporting]\ndigest = 630", "postkeel.toml:2: 'digest' must be a time of day"),
         ("reporting = 3", "postkeel.toml:1: must be a table: [reporting]"),
+        ("[certificates]\nroots = 'a.pem'", "postkeel.toml:2: 'roots' must be an absolute path"),
+        ("[certificates]\nlineages = '/x'", "postkeel.toml:2: 'lineages' must be a list of"),
+        ("[certificates]\nlineages = ['x']", "postkeel.toml:2: 'lineages' must be an absolute"),
+        ("[certificates]\nresolver = '9.9.9.9'", "postkeel.toml:2: 'resolver' must be \"auto\""),
+        ("[certificates]\nresolver = 53", "postkeel.toml:2: 'resolver' must be a text"),
+        ("certificates = 3", "postkeel.toml:1: must be a table: [certificates]"),
         ('[instance.postfix]\nmode = "audit"', "postkeel.toml:1: an instance is named by its dir"),
         ('[instance."/x"]\nmod = 1', "postkeel.toml:2: unknown key 'mod'; known here are: mode"),
         ('[instance]\n"/x" = 1', "postkeel.toml:2: must be a table: [instance./x]"),

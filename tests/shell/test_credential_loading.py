@@ -19,7 +19,7 @@ PAIRS = [one for one in corpus() if one.kind is Kind.PAIR and len(one.files) == 
 @pytest.mark.parametrize("case", PAIRS, ids=lambda case: case.name)
 def test_it_says_the_same_of_each_pair(case: Case):
     certificate, key = case.files
-    if case.name != "nul-hides-the-rest":
+    if not case.varies:
         assert bool(refusal(certificate, key)) == case.breaks
 
 

@@ -172,8 +172,8 @@ def extensions(one: Encoded) -> tuple[dict[str, Any], dict[str, str]]:
     return held, unreadable
 
 
-def refused_extension(one: Encoded) -> str:
-    """Why OpenSSL takes no certificate for a server with an extension like this; else ""."""
+def odd_extension(one: Encoded) -> str:
+    """An extension that servers need and that cannot be read, or stands there twice; else ""."""
     unreadable = extensions(one)[1]
     return next((why for kind, why in unreadable.items() if kind != _FEATURES), "")
 
