@@ -221,7 +221,7 @@ def test_a_service_of_one_process_holds_nobody_up(kept, server):
     held = facts([server.port], default=server.shows(""))
     began = time.monotonic()
     assert [one.ok for one in kept.of(instance(server.port), held).handshakes] == [True]
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 7
 
 
 def many(servers, count: int) -> dict[str, str]:
