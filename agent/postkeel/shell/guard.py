@@ -56,6 +56,7 @@ class Guard:
         self._settled: dict[str, Texts | None] = {}
         self._joined: dict[str, dict[str, tuple[int, int] | None]] = {}
         self._last: dict[str, Report] = {}
+        self._told: dict[str, Report] = {}
         self._versions: dict[str, tuple[str, str]] = {}
         self._held: set[str] = set()
         self._asked: dict[str, float] = {}
@@ -79,8 +80,8 @@ class Guard:
         self._locks.update(taken)
         for directory in [one for one in self._locks if one not in guarding.instances]:
             self._locks.pop(directory).close()
-            kept = (self._paths, self._settled, self._joined, self._last, self._asked)
-            for known in (*kept, self._versions):
+            kept = (self._paths, self._settled, self._joined, self._last, self._told)
+            for known in (*kept, self._asked, self._versions):
                 known.pop(directory, None)
 
     def begin(self) -> None:
@@ -268,10 +269,11 @@ class Guard:
             waits.append(0.0)  # after it was read, and before it was watched
         self._come_back(report, now, min(waits, default=None))
         # What is under way is no news: it is told as it comes out.
-        if not waits or _has_corrected(report) or directory not in self._last:
+        if not waits or _has_corrected(report) or directory not in self._told:
             if self._is_news(report):
                 self._office.deliver(report)
-            self._last[directory] = report
+            self._told[directory] = report
+        self._last[directory] = report
         self._learn(directory, round_.seen.facts if round_.seen else {})
         self._office.refresh()
 
@@ -300,7 +302,7 @@ class Guard:
 
     def _is_news(self, report: Report) -> bool:
         """A report that says what the last one said is not worth a log line; a correction is."""
-        last = self._last.get(report.instance)
+        last = self._told.get(report.instance)
         if report.event.kind is EventKind.STARTED or last is None or _has_corrected(report):
             return True
         return differs(report, last)
