@@ -41,10 +41,12 @@ def make_certificate(kind: str, *, host: str, address: str, days: int = 60) -> C
     )
 
 
-def signed_certificate(kind: str, *, host: str, address: str, days: int = 60) -> Certificate:
-    """The same, signed by the authority of this process."""
+def signed_certificate(
+    kind: str, *, host: str, address: str, days: int = 60, also: tuple[str, ...] = ()
+) -> Certificate:
+    """The same, signed by the authority of this process; also: more host names."""
     key, authority = _key(kind), _authority()
-    builder = _builder(key, host, address, days).issuer_name(authority.subject)
+    builder = _builder(key, host, address, days, also).issuer_name(authority.subject)
     return _with_key(builder.sign(_key("authority"), _HASH), key)
 
 
@@ -75,13 +77,17 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, host: str, address: str, days: int
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+    host: str,
+    address: str,
+    days: int,
+    also: tuple[str, ...] = (),
 ) -> x509.CertificateBuilder:
     """All but the issuer."""
     now = dt.datetime.now(dt.UTC)
     end = now + dt.timedelta(days=days)
     names: list[x509.GeneralName] = [
-        x509.DNSName(host),
+        *(x509.DNSName(one) for one in (host, *also)),
         x509.IPAddress(ipaddress.ip_address(address)),
     ]
     return (
