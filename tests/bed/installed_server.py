@@ -92,13 +92,16 @@ class InstalledServer:
         debian.write("/etc/postkeel/conf.d/tests.toml", _DROP_IN)
         debian.write(_AUTHORITY, authority_of_all())
         self.run("sh", "-c", f"cat {_AUTHORITY} >>{_STORE}")
-        # What ssl-cert made signed itself, for the name of the tree: that is a finding each time.
+        self.give_certificate()
+        debian.write("/root/prove.py", _PROVE)
+
+    def give_certificate(self) -> None:
+        """One that is right: ssl-cert's signs itself, for the name of the tree, and is a finding."""
         host = self.run("postconf", "-h", "myhostname").strip()
         # dpkg-reconfigure gives it the other name.
         made = signed_certificate("rsa", host=host, address="127.0.0.1", also=("localhost",))
-        debian.write(_SNAKEOIL[0], made.certificate)
-        debian.write(_SNAKEOIL[1], made.key, mode=0o640)
-        debian.write("/root/prove.py", _PROVE)
+        self.debian.write(_SNAKEOIL[0], made.certificate)
+        self.debian.write(_SNAKEOIL[1], made.key, mode=0o640)
 
     def install(self, package: Path) -> tuple[float, float]:
         """Install, and wait for the proof. Seconds: of apt, and from its end to the proof."""

@@ -145,6 +145,7 @@ def test_a_second_instance_is_guarded_with_the_documented_drop_in(server):
     server.run("postmulti", "-I", "postfix-second", "-e", "create")
     settings = (
         f"inet_interfaces={SECOND_ADDRESS}",
+        "myhostname=mx.example.test",
         "master_service_disable=",
         "authorized_submit_users=static:anyone",
         "mydestination=mx.example.test",
