@@ -96,7 +96,7 @@ class InstalledServer:
         debian.write("/root/prove.py", _PROVE)
 
     def give_certificate(self) -> None:
-        """One that is right: ssl-cert's signs itself, for the name of the tree, and is a finding."""
+        """One that is right: that of ssl-cert signs itself, for the name of the tree."""
         host = self.run("postconf", "-h", "myhostname").strip()
         # dpkg-reconfigure gives it the other name.
         made = signed_certificate("rsa", host=host, address="127.0.0.1", also=("localhost",))
