@@ -11,7 +11,6 @@ from postkeel.certificates.asking import (
     asked_name,
     asks_of,
     proof_of,
-    shows,
 )
 from postkeel.certificates.names import is_host_name
 from postkeel.certificates.values import (
@@ -29,7 +28,6 @@ from postkeel.certificates.values import (
 )
 from postkeel.core.model import Absent
 from postkeel.postfix.ciphers import cipher_string
-from postkeel.postfix.handshake import Handshake
 from postkeel.postfix.instance import Instance, Parameter, Role, Service, Suite
 
 MX, SUBMISSION = "smtp/inet", "submission/inet"
@@ -259,31 +257,6 @@ def test_a_proof_with_asks():
         ("", "", "EC", ("b",)),
         ("", "", "RSA", ("a",)),
     ]
-
-
-SHOWS = [
-    (("smtp/inet", "mx.test"), {"name": "mx.test"}, True),
-    (("smtp/inet", "mx.test"), {"name": "MX.test"}, True),
-    (("smtp/inet", "postkeel.test"), {"name": ".test"}, True),
-    (("smtp/inet", ""), {}, True),
-    (("smtp/inet", ""), {"name": "mx.test"}, False),
-    (("smtp/inet", "mx.test"), {}, False),
-    (("submission/inet", ""), {}, False),
-    (("smtp/inet", ""), {"client": True}, False),
-]
-
-
-@pytest.mark.parametrize(("asked", "use", "wanted"), SHOWS)
-def test_what_a_handshake_shows(asked, use, wanted):
-    service, name = asked
-    endpoint = asks_of(instance(service), Certificates())[0].endpoint if service == MX else None
-    endpoint = (
-        endpoint
-        or asks_of(instance(service, known_tcp_ports="submission=587"), Certificates())[0].endpoint
-    )
-    credential = Credential(kind=Kind.CHAIN, files=("/x",))
-    made = Use(credential=credential, services=(MX,), parameter="p", where="main.cf:1", **use)
-    assert shows(Handshake(endpoint=endpoint, name=name), made) is wanted
 
 
 @pytest.mark.parametrize(

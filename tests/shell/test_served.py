@@ -25,7 +25,7 @@ from postkeel.certificates.values import (
 from postkeel.core.errors import PostkeelError
 from postkeel.postfix.instance import Instance, Parameter, Role, Service
 from postkeel.shell import served as under_test
-from postkeel.shell.proof import answers, prove, prove_until, shown
+from postkeel.shell.proof import answers, prove, prove_until
 from postkeel.shell.served import KEPT_SECONDS, MOST_NAMES, SILENT_SECONDS, KeptServed
 from postkeel.shell.served_since import MOST_CERTIFICATES, ServedSince
 
@@ -270,7 +270,7 @@ def test_at_most_eight_connections_at_once(servers):
     ports = [one.port for one in servers]
     held = many(servers, 40)
     asks = under_test.asks_of(instance(*ports), facts(ports, **held))
-    found = shown(asks, 20)
+    found = answers(asks, 20).values()
     assert len(found) == 82
     assert all(one.ok for one in found)
     assert all(one.most <= 4 for one in servers)
@@ -405,7 +405,7 @@ def test_all_is_tried_again_when_right_is_not_enough(server):
 
 
 def test_nothing_to_ask():
-    assert shown((), 1) == ()
+    assert answers((), 1) == {}
     assert prove(instance()) == ()
     assert prove_until(instance(), lambda found: not found) == ()
 

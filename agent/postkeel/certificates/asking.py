@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from postkeel.certificates.names import is_host_name
-from postkeel.certificates.values import Certificate, Certificates, Credential, Use
+from postkeel.certificates.values import Certificate, Certificates, Credential
 from postkeel.core.frozen import frozen
 from postkeel.core.model import Absent
 from postkeel.postfix.handshake import Endpoint, Handshake, endpoints
@@ -76,15 +76,6 @@ def proof_of(instance: Instance, asks: Iterable[Ask] = ()) -> tuple[Handshake, .
         if ask.endpoint in of_each:
             of_each[ask.endpoint].append(ask)
     return tuple(one for endpoint in of_each for one in _proof(endpoint, of_each[endpoint]))
-
-
-def shows(handshake: Handshake, use: Use) -> bool:
-    """Whether what a handshake showed is the credential of this use, as far as names tell."""
-    return (
-        not use.client
-        and handshake.endpoint.service in use.services
-        and handshake.name == asked_name(use.name)
-    )
 
 
 def asked_name(name: str) -> str:

@@ -62,11 +62,6 @@ def prove_until(
     return tuple(_answered(blanks, work, PROOF_SECONDS + _MORE_SECONDS).values())
 
 
-def shown(asks: Iterable[Ask], deadline: float) -> tuple[Handshake, ...]:
-    """What comes of each ask within so many seconds: the values of `answers`."""
-    return tuple(answers(asks, deadline).values())
-
-
 def answers(
     asks: Iterable[Ask], deadline: float, doubts: Collection[Ask] = ()
 ) -> dict[Ask, Handshake]:
