@@ -5,7 +5,7 @@
 # debian    this Debian's Python and libraries
 # today     the newest Python here with today's releases from PyPI
 # coverage  what the tier `today` went through (COVERAGE_FLOOR: per cent that core, postfix,
-#           certificates, maillog, reporting and plugins need, default 100)
+#           certificates, headers, maillog, reporting and plugins need, default 100)
 # package   the Debian package: built twice, read, and run through lintian
 # other     Debian 13 on Debian 12, Debian 12 elsewhere; the package there too
 # system    Debian 12, 13 and sid booted: the package on them, through upgrades and power cuts
@@ -70,7 +70,7 @@ coverage() {
     }
     .venv/bin/python -m coverage report
     .venv/bin/python -m coverage report --fail-under="${COVERAGE_FLOOR:-100}" --format=total \
-        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/certificates/*,agent/postkeel/maillog/*,agent/postkeel/reporting/*,plugins/*'
+        --include='agent/postkeel/core/*,agent/postkeel/postfix/*,agent/postkeel/certificates/*,agent/postkeel/headers/*,agent/postkeel/maillog/*,agent/postkeel/reporting/*,plugins/*'
 }
 
 package() {

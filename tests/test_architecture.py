@@ -58,6 +58,7 @@ def parsed(path):
         ("postfix", ("core", "postfix")),
         ("certificates", ("core", "postfix", "certificates")),
         ("maillog", ("core", "postfix", "maillog")),
+        ("headers", ("core", "postfix", "maillog", "headers")),
         ("reporting", ("contract", "core", "postfix", "reporting")),
     ],
 )
@@ -73,7 +74,15 @@ def test_the_pure_parts_import_nothing_that_acts(part, below):
 def test_plugins_see_only_the_public_contract():
     for path in sorted(PLUGINS.rglob("*.py")):
         ours = {one for one in imported(parsed(path)) if one.startswith("postkeel.")}
-        rooms = ("certificates", "contract", "database", "maillog", "postfix", "reporting")
+        rooms = (
+            "certificates",
+            "contract",
+            "database",
+            "headers",
+            "maillog",
+            "postfix",
+            "reporting",
+        )
         allowed = tuple(f"postkeel.{one}" for one in rooms)
         assert all(one.startswith(allowed) for one in ours), name_of(path)
 
