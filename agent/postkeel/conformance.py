@@ -37,10 +37,13 @@ from postkeel.contract import (
     Options,
     Outcome,
     Plan,
+    Probed,
+    ProbeResult,
     Records,
     Report,
     Side,
     Table,
+    Target,
 )
 from postkeel.core.configuration import Configuration
 from postkeel.discovery import Found
@@ -54,10 +57,45 @@ _TOUCHING = ("open", "socket.", "subprocess.", "os.", "shutil.", "sqlite3.", "ct
 _HOUR = 3600
 
 
-def sample_event(kind: EventKind = EventKind.REQUESTED, batch: LogBatch | None = None) -> Event:
+def sample_event(
+    kind: EventKind = EventKind.REQUESTED,
+    batch: LogBatch | None = None,
+    probe: ProbeResult | None = None,
+    headers: tuple[bytes, ...] = (),
+) -> Event:
     """An event at a fixed moment."""
     moment = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-    return Event(kind=kind, instance=DIRECTORY, time=moment, batch=batch)
+    return Event(
+        kind=kind, instance=DIRECTORY, time=moment, batch=batch, probe=probe, headers=headers
+    )
+
+
+def sample_header() -> bytes:
+    """A Received field as Postfix writes it, and octets of no meaning."""
+    return (
+        b"Received: from mx.example.com (mx.example.com [192.0.2.1])\r\n"
+        b"\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits))\r\n"
+        b"\tby mx.example.test (Postfix) with ESMTPS id 4XYZ;"
+        b" Mon, 23 Nov 2026 12:00:00 +0000\r\n"
+        b"Received: \xff(\x00\r\n"
+    )
+
+
+def sample_probe() -> ProbeResult:
+    """A message that came back, one that was refused, and trouble with the mailbox."""
+    target = Target(service="smtp/inet", host="127.0.0.1", port="25")
+    back = Probed(
+        target=target,
+        protocol="TLSv1.3",
+        cipher="TLS_AES_256_GCM_SHA384",
+        bits=256,
+        queue_id="4XYZ",
+        header=sample_header(),
+        lines=sample_batch().text,
+        seconds=0.5,
+    )
+    refused = Probed(target=target, stage="RCPT", code=450, problem="4.2.0 Greylisted \x1b")
+    return ProbeResult(probed=(back, refused), late=(86_400.0,), others=1, problem="locked")
 
 
 def sample_batch() -> LogBatch:
@@ -160,17 +198,27 @@ def _interests(registry: Registry) -> Iterator[str]:
                 for timer in interest.timers
                 if timer.every < 1 or timer.splay < 0
             )
-            yield from _log(card, interest)
+            yield from _listening(card, interest)
 
 
-def _log(card: Card, interest: Interest) -> Iterator[str]:
-    if interest.log is None:
-        return
-    if card.side is not Side.MONITOR:
-        yield "keel_interests: log lines are for plugins of side monitor"
-    for name in (interest.log.file, *interest.log.programs):
+def _listening(card: Card, interest: Interest) -> Iterator[str]:
+    """What is wrong with wishes that only a monitor may have."""
+    wishes = {
+        "log lines are": interest.log,
+        "probes are": interest.probe,
+        "mailboxes are": interest.mailboxes,
+    }
+    for name, wish in wishes.items():
+        if wish is not None and card.side is not Side.MONITOR:
+            yield f"keel_interests: {name} for plugins of side monitor"
+    logs = [one for one in (interest.log, interest.probe and interest.probe.log) if one]
+    names = [name for one in logs for name in (one.file, *one.programs)]
+    names += interest.mailboxes.paths if interest.mailboxes else ()
+    for name in names:
         if name and not name.startswith("/"):
             yield f"keel_interests: {name!r} is not an absolute file name"
+    if interest.probe and not interest.probe.targets:
+        yield "keel_interests: a probe has a target at least"
 
 
 def _facts(registry: Registry) -> Iterator[str]:
@@ -190,6 +238,8 @@ def _findings(registry: Registry, given: Facts | None) -> Iterator[str]:
     card = registry.plugins[0].card
     events = [sample_event(kind) for kind in EventKind]
     events.append(sample_event(EventKind.LOG_LINES, sample_batch()))
+    events.append(sample_event(EventKind.PROBED, probe=sample_probe()))
+    events.append(sample_event(EventKind.MESSAGES, headers=(sample_header(), b"")))
     for facts in ({}, absent, sample_facts(), {**sample_facts(), **(given or {})}):
         for event in events:
 

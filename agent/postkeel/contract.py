@@ -33,6 +33,7 @@ from postkeel.core.changes import (
     SetParameter,
 )
 from postkeel.core.frozen import frozen
+from postkeel.core.mail import LogLines, Mailboxes, Probe, Probed, ProbeResult, Target
 from postkeel.core.model import (
     Absent,
     CheckNow,
@@ -93,6 +94,7 @@ __all__ = [
     "LogBatch",
     "LogLines",
     "LookAgain",
+    "Mailboxes",
     "Need",
     "Observation",
     "Option",
@@ -101,6 +103,9 @@ __all__ = [
     "PackageChange",
     "Place",
     "Plan",
+    "Probe",
+    "ProbeResult",
+    "Probed",
     "Profile",
     "ProfileRule",
     "Records",
@@ -116,6 +121,7 @@ __all__ = [
     "Side",
     "Standing",
     "Table",
+    "Target",
     "Timer",
     "Upgrade",
     "frozen",
@@ -185,27 +191,6 @@ class Timer:
 
 
 @frozen
-class LogLines:
-    """Wake me with the lines that Postfix logs; for plugins of side "monitor".
-
-    file: the mail log to follow, "" for the systemd journal. Of the journal:
-
-    programs: what these wrote (absolute names). Without any, what the units wrote.
-    units: whose lines journald may have dropped; this is told as lost.
-    users: only what processes of these users wrote; without any, of all users.
-
-    Security: a unit's lines are also those of commands that Postfix runs for its users
-    (.forward, pipe(8)), and a user can run any program with a library of his own in it. So
-    only programs and users together are proof of who wrote a line.
-    """
-
-    file: str = ""
-    units: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-
-
-@frozen
 class Interest:
     """What wakes a plugin, and the facts that it then needs.
 
@@ -217,6 +202,8 @@ class Interest:
     timers: tuple[Timer, ...] = ()
     needs: tuple[Need, ...] = ()
     log: LogLines | None = None
+    probe: Probe | None = None
+    mailboxes: Mailboxes | None = None
 
 
 @frozen

@@ -5,7 +5,7 @@ import pytest
 from postkeel.headers.strength import judge, judged
 from postkeel.headers.values import Tls, Verdict
 
-WELL, WEAKLY, UNKNOWN = Verdict.WELL, Verdict.WEAKLY, Verdict.UNKNOWN
+WELL, WEAKLY, CLEAR, UNKNOWN = Verdict.WELL, Verdict.WEAKLY, Verdict.CLEAR, Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ WELL, WEAKLY, UNKNOWN = Verdict.WELL, Verdict.WEAKLY, Verdict.UNKNOWN
         ("TLSv1.2", "ECDHE-RSA-RC4-SHA", 128, WEAKLY, "RC4"),
         ("TLSv1.2", "TLS_KRB5_EXPORT_WITH_RC4_40_MD5", 0, WEAKLY, "short on purpose"),
         ("TLSv1.2", "EXP-RC2-CBC-MD5", 40, WEAKLY, "short on purpose"),
-        ("TLSv1.2", "ECDHE-RSA-NULL-SHA", 0, WEAKLY, "does not encrypt"),
+        ("TLSv1.2", "ECDHE-RSA-NULL-SHA", 0, CLEAR, "does not encrypt"),
         ("TLSv1.2", "IDEA-CBC-SHA", 128, WEAKLY, "IDEA"),
         ("TLSv1.2", "ECDHE-RSA-NEW", 64, WEAKLY, "64 bits are too few"),
         ("TLSv1.2", "new", 0, UNKNOWN, "how keys were exchanged"),

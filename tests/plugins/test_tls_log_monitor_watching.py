@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from postkeel.contract import Absent, LogLines, Need
+from postkeel.maillog.following import log_to_follow, syslog_names, writers
 from postkeel_plugins import tls_log_monitor
-from postkeel_plugins.tls_log_monitor.watching import log_to_follow, syslog_names, writers
 
 DIRECTORY = "/etc/postfix"
 FACT = Need(kind="postfix", subject=DIRECTORY)
@@ -17,7 +17,7 @@ NOWHERE = "daemon_directory =\nmail_owner =\n"
 
 
 def followed(instance, log="auto", directory=DIRECTORY):
-    return log_to_follow(directory, instance, {"log": log})
+    return log_to_follow(directory, instance, log)
 
 
 @pytest.mark.parametrize(

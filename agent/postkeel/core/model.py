@@ -12,6 +12,7 @@ from enum import Enum
 
 from postkeel.core.changes import Change, Edit, Plan
 from postkeel.core.frozen import frozen
+from postkeel.core.mail import ProbeResult
 
 
 class Severity(str, Enum):
@@ -64,6 +65,8 @@ class EventKind(str, Enum):
     PATHS_CHANGED = "paths changed"
     TIMER = "timer due"
     LOG_LINES = "mail log lines"
+    PROBED = "probe made"
+    MESSAGES = "messages arrived"
     PACKAGES = "packages changed"
     REQUESTED = "requested"
     HEARTBEAT = "heartbeat"
@@ -89,8 +92,9 @@ class LogBatch:
 class Event:
     """Something happened to one instance; `time` is aware.
 
-    `batch` comes with mail log lines only. A plugin that follows a log is given the time
-    in the host's zone, in which old syslog stamps are.
+    `batch` comes with mail log lines only, `probe` with a probe that was made, `headers` with
+    messages that arrived, as `Mailboxes` says. A plugin of side "monitor" is given the
+    time in the host's zone, in which old syslog stamps are.
     """
 
     kind: EventKind
@@ -98,6 +102,8 @@ class Event:
     time: datetime
     detail: tuple[str, ...] = ()
     batch: LogBatch | None = None
+    probe: ProbeResult | None = None
+    headers: tuple[bytes, ...] = ()
 
 
 @frozen

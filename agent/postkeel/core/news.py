@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from postkeel.core.model import Depth, Finding, Judged, Outcome, Report
+
+SEEN_IN_THE_LOG: Final = "seen in the mail log"
+SEEN_IN_MAIL: Final = "seen in a message"
+SEEN: Final = (SEEN_IN_THE_LOG, SEEN_IN_MAIL)
+"""Causes of the reports of side "monitor"."""
 
 
 def differs(report: Report, last: Report | None) -> bool:

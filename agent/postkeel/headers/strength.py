@@ -22,7 +22,6 @@ _ENOUGH_BITS: Final = 128
 _OLD: Final = frozenset(("SSLv2", *PROTOCOLS[: PROTOCOLS.index("TLSv1.2")]))
 _MODERN: Final = "TLSv1.3"
 _BROKEN: Final = {
-    "NULL": "it does not encrypt",
     "EXP": "its keys are short on purpose",
     "EXPORT": "its keys are short on purpose",
     "RC4": "RC4 is broken (RFC 7465)",
@@ -47,6 +46,8 @@ def judge(protocol: str, cipher: str, bits: int) -> tuple[Verdict, str]:
     What is given is kept for the next time, so it is to be short.
     """
     said = " with ".join(one for one in (protocol, cipher) if one) or "TLS"
+    if "NULL" in _words(cipher):
+        return Verdict.CLEAR, f"{said}: the cipher does not encrypt"
     fault = next(_faults(protocol, cipher, bits), "")
     if fault:
         return Verdict.WEAKLY, f"{said}: {fault}"
@@ -60,12 +61,16 @@ def judge(protocol: str, cipher: str, bits: int) -> tuple[Verdict, str]:
 def _faults(protocol: str, cipher: str, bits: int) -> Iterator[str]:
     if protocol in _OLD:
         yield f"{protocol} is withdrawn (RFC 8996)"
-    words = cipher.replace("_", "-").split("-")
+    words = _words(cipher)
     yield from (fault for word, fault in _BROKEN.items() if word in words)
     if 0 < bits < _ENOUGH_BITS:
         yield f"{bits} bits are too few"
     if protocol != _MODERN and _STATIC.fullmatch(cipher):
         yield "no forward secrecy (RFC 9325, section 4.1)"
+
+
+def _words(cipher: str) -> list[str]:
+    return cipher.replace("_", "-").split("-")
 
 
 def judged(tls: Tls) -> tuple[Verdict, str]:

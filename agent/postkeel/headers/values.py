@@ -88,7 +88,7 @@ class Results:
     """One Authentication-Results field (RFC 8601).
 
     by: who wrote it. methods: each method with its result, such as ("dkim", "pass").
-    believed: it names a host of one's own, and stands above every hop that is hearsay.
+    believed: it names a host of one's own, and stands above a line that is to be believed.
     """
 
     by: str

@@ -20,7 +20,9 @@ def read_way(octets: bytes, own: Own) -> Way:
     results = []
     for value, above in zip(trace.results, trace.above, strict=True):
         found = read_results(value)
-        proven = above <= trusted and is_own(found.by, own)
+        # Below the last line to be believed a stranger's own field may be the first, if no
+        # filter of the host took it away (RFC 8601, section 5): Postfix itself does not.
+        proven = above < trusted and is_own(found.by, own)
         results.append(Results(by=found.by, methods=found.methods, believed=proven))
     return Way(hops=hops, believed=trusted, results=tuple(results), problems=trace.problems)
 

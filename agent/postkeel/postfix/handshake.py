@@ -19,7 +19,8 @@ class Endpoint:
     """One port where a client gets TLS.
 
     `direct` is TLS from the first byte, without STARTTLS. `floor` is the oldest
-    protocol that the configuration lets through; "" when it lets none through.
+    protocol that the configuration lets through; "" when it lets none through. `bound`:
+    master.cf names the host; else the service listens on all of `interfaces`.
     """
 
     service: str
@@ -27,6 +28,7 @@ class Endpoint:
     port: str
     direct: bool
     floor: str
+    bound: bool = False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -111,6 +113,7 @@ def _endpoint(instance: Instance, service: Service) -> Endpoint | None:
         port=number,
         direct=switched_on(instance, "smtpd_tls_wrappermode", service),
         floor=oldest(protocols or frozenset()) or "",
+        bound=bool(host.strip("[]")),
     )
 
 
@@ -137,19 +140,24 @@ def _address(instance: Instance) -> str:
     Loopback where they listen everywhere, else the first of inet_interfaces,
     one of 127.0.0.0/8 or ::1 before others.
     """
-    wanted = list(_usable(instance))
+    wanted = list(interfaces(instance))
     loopback = [one for one in wanted if one.startswith("127.") or one == "::1"]
     return (loopback or wanted or ["127.0.0.1"])[0]
 
 
-def _usable(instance: Instance) -> Iterator[str]:
+def interfaces(instance: Instance) -> Iterator[str]:
+    """Addresses and names of inet_interfaces, as far as inet_protocols lets them be used.
+
+    Where all are listened on, or all of loopback, loopback's.
+    """
     protocols = _words(instance.effective("inet_protocols").value)
     four, six = (
         not protocols or "all" in protocols or one in protocols for one in ("ipv4", "ipv6")
     )
     for word in _words(instance.effective("inet_interfaces").value):
         if word in ("all", "loopback-only"):
-            yield "127.0.0.1" if four else "::1"
+            loopback = {"127.0.0.1": four, "::1": six}
+            yield from (one for one, used in loopback.items() if used)
         elif six if ":" in word else four or not word[-1].isdigit():
             yield word.strip("[]")
 

@@ -1,8 +1,8 @@
 """What mail really travels over, from Postfix's own lines, and what just broke.
 
-`postkeel.maillog` reads and counts the lines; here the counts become records and
-alarms. `observing` does it, `watching` says which log, `sessions`, `failures` and
-`notices` judge a batch, `memory` holds what stands between events.
+`postkeel.maillog` says which log, reads and counts the lines; here the counts become
+records and alarms. `observing` does it, `sessions`, `failures` and `notices` judge a
+batch, `memory` holds what stands between events.
 
 Every command of postkeel reads the card, so only the card is here; the rest is
 imported when the agent first asks.

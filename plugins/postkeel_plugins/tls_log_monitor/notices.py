@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from postkeel.contract import Severity
+from postkeel.maillog.following import writers
 from postkeel.maillog.messages import domain_of
 from postkeel.maillog.values import Notice, NoticeKind
 from postkeel.postfix.instance import Instance, Role, Service
@@ -18,7 +19,6 @@ from postkeel_plugins.tls_log_monitor.rules import (
     UNVERIFIED_RELAY,
 )
 from postkeel_plugins.tls_log_monitor.scene import Scene
-from postkeel_plugins.tls_log_monitor.watching import writers
 
 _DANE: Final = ("dane", "dane-only")
 _AUTHENTICATED: Final = RANKS["secure"]

@@ -20,6 +20,7 @@ from postkeel.contract import (
     Row,
     Timer,
 )
+from postkeel.maillog.following import AUTO, log_to_follow, syslog_names
 from postkeel.maillog.reader import Reader
 from postkeel.maillog.stored import keep, to_records
 from postkeel.maillog.tally import Tally
@@ -37,7 +38,6 @@ from postkeel_plugins.tls_log_monitor.sessions import (
     suspects,
     unlogged,
 )
-from postkeel_plugins.tls_log_monitor.watching import log_to_follow, syslog_names
 
 _ASKED_AT_ONCE = 10
 """Peers whose records are asked for in one round."""
@@ -53,8 +53,9 @@ def interests(instance: str, options: Options, facts: Facts) -> Interest:
     ]
     known = facts.get(postfix)
     log = None
-    if postfix in facts or options.get("log", "auto") != "auto":
-        log = log_to_follow(instance, known if isinstance(known, Instance) else None, options)
+    chosen = str(options.get("log", AUTO))
+    if postfix in facts or chosen != AUTO:
+        log = log_to_follow(instance, known if isinstance(known, Instance) else None, chosen)
     return Interest(
         timers=(Timer(name="alarms", every=60),),
         needs=(*needs, *(need for _, need in _asked(Memory(facts.get(needs[2]))))),

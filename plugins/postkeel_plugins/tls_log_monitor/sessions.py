@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from postkeel.contract import Absent, Profile, Severity, frozen
+from postkeel.maillog.following import writers
 from postkeel.maillog.values import NOT_LOGGED, OTHERS, ConnectionCount, Direction
 from postkeel.postfix.ciphers import family_of_service
 from postkeel.postfix.instance import Instance, Service
@@ -19,7 +20,6 @@ from postkeel_plugins.tls_log_monitor.rules import (
     WEAKER_THAN_CONFIGURED,
 )
 from postkeel_plugins.tls_log_monitor.scene import Scene
-from postkeel_plugins.tls_log_monitor.watching import writers
 
 STEADY_CONNECTIONS: Final = 20
 STEADY_DAYS: Final = 3

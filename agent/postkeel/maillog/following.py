@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from postkeel.contract import LogLines, Options
+from postkeel.core.mail import LogLines
 from postkeel.postfix.expansion import expand
 from postkeel.postfix.instance import Instance, Service
 
-_AUTO: Final = "auto"
+AUTO: Final = "auto"
+"""Follow the log that Postfix writes to."""
 _JOURNAL: Final = "journal"
 _PROGRAMS: Final = (
     "anvil",
@@ -33,25 +34,24 @@ _PROGRAMS: Final = (
     "verify",
     "virtual",
 )
-"""Daemons that log what this plugin reads, or that say why it is missing."""
+"""Daemons that log what is read here, or that say why it is missing."""
 
 
-def log_to_follow(directory: str, instance: Instance | None, options: Options) -> LogLines | None:
-    """The log that the option names; None for one that nobody can follow.
+def log_to_follow(directory: str, instance: Instance | None, chosen: str = AUTO) -> LogLines | None:
+    """The log that a plugin's option "log" names; None for one that nobody can follow.
 
     Of the journal, what Postfix's own programs wrote as one of its own users; its units'
     lines where the programs are not known. "auto" is Postfix's own maillog_file where it is
     set, else the journal.
     Errors: ValueError for an option that is neither a word nor an absolute name.
     """
-    chosen = str(options.get("log", _AUTO))
     if chosen.startswith("/"):
         return LogLines(file=chosen)
-    if chosen not in (_AUTO, _JOURNAL):
+    if chosen not in (AUTO, _JOURNAL):
         raise ValueError(
-            f"option 'log' must be {_AUTO!r}, {_JOURNAL!r} or an absolute file name, not {chosen!r}"
+            f"option 'log' must be {AUTO!r}, {_JOURNAL!r} or an absolute file name, not {chosen!r}"
         )
-    own = instance.effective("maillog_file").value if instance and chosen == _AUTO else ""
+    own = instance.effective("maillog_file").value if instance and chosen == AUTO else ""
     if own:
         return LogLines(file=own) if _followed(own, instance) else None
     return LogLines(
