@@ -93,7 +93,8 @@ class Authority:
 
 
 def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    """Of any length: strangers' certificates do not keep to 64 characters (RFC 5280)."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)])
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

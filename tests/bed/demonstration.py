@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from certificates import signed_certificate
-from guarded import Guarded, guarded
+from guarded import POSTKEEL, Guarded, guarded
 from postkeel.postfix.handshake import Endpoint
 from postkeel.shell.handshake import handshake
 from private_postfix import PrivatePostfix, private_postfix, why_not
+from probed_postfix import ADDRESS, USER, ProbedPostfix
 
 # The story drifts more often in a minute than the agent takes for a fair fight.
 PATIENT = "[contest]\ncorrections = 1000"
@@ -158,7 +160,31 @@ def half_renewed(one: Guarded) -> None:
     one.report_with("all as wanted", 30)
 
 
-def story(one: Guarded) -> None:
+def probed(one: Guarded, mail: ProbedPostfix) -> None:
+    """The message goes to `nobody`, as whom the probe is made as well."""
+    title("9. A message to itself: what do handshake, Received line and mail log say of it?")
+    state = one.directory / "probes"
+    (state / "monitor").mkdir(parents=True)
+    os.chown(state / "monitor", USER.pw_uid, USER.pw_gid)
+    config = one.directory / "probes.toml"
+    config.write_text(
+        f'state_directory = "{state}"\n[plugins.header_checker]\n'
+        f'probe_address = "{ADDRESS}"\nprobe_mailbox = "{mail.mailbox}"\n'
+    )
+    directory = one.postfix.config_directory
+    answer = subprocess.run(
+        [POSTKEEL, "headers", "--probe", "-c", directory, "--config", str(config)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    say("\n".join(f"  {line}" for line in answer.stdout.rstrip().split("\n")))
+    expect(answer.returncode == 0, f"the witnesses do not agree: {answer.stderr}")
+    expect(not mail.mail(), "the message was not removed")
+
+
+def story(one: Guarded, mail: ProbedPostfix) -> None:
     postfix = one.postfix
     original = postfix.main_cf.read_bytes()
     findings = found(one)
@@ -188,9 +214,11 @@ def story(one: Guarded) -> None:
     )
     renewed(one)
     half_renewed(one)
+    probed(one, mail)
     answer = one.run("check", "--live")
     expect(answer.returncode == 0, f"not as wanted at the end: {answer.stdout}{answer.stderr}")
-    title(f"All of it was observed: {findings} findings, three drifts, a renewal, half a renewal.")
+    seen = f"{findings} findings, three drifts, a renewal, half of one, a message"
+    title(f"All of it was observed: {seen}.")
 
 
 def try_it(one: Guarded) -> None:
@@ -218,8 +246,13 @@ def main() -> int:
         return 1
     say("A private Postfix with Debian's default configuration; the system's own is not touched.")
     try:
-        with private_postfix() as postfix, guarded(postfix, more=PATIENT, start=False) as one:
-            story(one)
+        with (
+            private_postfix(start=False) as postfix,
+            guarded(postfix, more=PATIENT, start=False) as one,
+        ):
+            mail = ProbedPostfix(postfix)
+            postfix.start()
+            story(one, mail)
             if sys.stdin.isatty() and sys.stdout.isatty() and "CI" not in os.environ:
                 try_it(one)
     except (StoryError, TimeoutError) as error:

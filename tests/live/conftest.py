@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 import private_postfix as bed
+from delivered_mail import DeliveredMail, delivered_mail
 from guarded import Guarded, guarded, until
 from private_postfix import PrivatePostfix
 
@@ -148,3 +149,12 @@ def module_agent(hardened_once) -> Iterator[Guarded]:
 def agent(guard) -> Guarded:
     """An agent that has found all as wanted."""
     return guard()
+
+
+@pytest.fixture(scope="module")
+def mail_office() -> Iterator[DeliveredMail]:
+    """A Postfix whose delivered mail is read: see `delivered_mail`."""
+    if reason := bed.why_not():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    with delivered_mail() as one:
+        yield one

@@ -12,7 +12,7 @@ import pytest
 import certificates
 from named_server import named_server
 from postkeel.postfix.handshake import Endpoint, Handshake
-from postkeel.shell import handshake as under_test
+from postkeel.shell.conversation import client_context
 from postkeel.shell.handshake import handshake, is_possible, made
 from postkeel.shell.proving import make_all
 
@@ -159,7 +159,7 @@ def test_a_peer_that_never_says_goodbye(listen, tmp_path):
 
 
 def test_contexts_are_built_once():
-    assert under_test._context("TLSv1.2") is under_test._context("TLSv1.2")
+    assert client_context("TLSv1.2") is client_context("TLSv1.2")
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from desk import DIRECTORY, Desk
 from postkeel import __version__
 from postkeel.contract import Event, EventKind, Outcome, Plan, Records, Report
 from postkeel.core.configuration import Reporting
+from postkeel.core.news import SEEN_IN_THE_LOG
 from postkeel.reporting.fields import OF_HEARTBEATS, message_of
 from postkeel.shell.correcting import Correcting
 from postkeel.shell.listening import Listened
-from postkeel.shell.monitor import CAUSE
 from postkeel.shell.pulse import Pulse
 from postkeel.shell.status_file import InstanceStatus
 
@@ -179,7 +179,8 @@ def test_what_it_says_itself_is_not_counted(desk, pulse):
     path = desk.path / "run" / "monitor" / "postkeel.prom"
     sample = 'postfix_tls_reports_total{config_directory="/etc/postfix",outcome="clean"} '
     assert f"{sample}0\n" in path.read_text()
-    for kind, cause in ((EventKind.STARTED, "main.cf changed"), (EventKind.LOG_LINES, CAUSE)):
+    heard = [(EventKind.STARTED, "main.cf changed"), (EventKind.LOG_LINES, SEEN_IN_THE_LOG)]
+    for kind, cause in heard:
         event = Event(kind=kind, instance=DIRECTORY, time=datetime.now(UTC))
         pulse.passed(
             Report(

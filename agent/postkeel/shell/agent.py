@@ -166,8 +166,7 @@ class Agent:
     def deliver(self, report: Report) -> None:
         self._say(report)
         self.delivery.deliver(report)
-        if self.pulse is not None:
-            self.pulse.passed(report)
+        self._passed(report)
 
     def pass_on(self, report: Report) -> bool:
         """Hand a report of the correcting side's process to those who have not heard of it.
@@ -176,9 +175,16 @@ class Agent:
         """
         names = [one.name for one in self.guarding.registry.of(Side.MONITOR)]
         taken = self.delivery.pass_on(report, names)
-        if taken and self.pulse is not None:
-            self.pulse.passed(report)
+        if taken:
+            self._passed(report)
         return taken
+
+    def _passed(self, report: Report) -> None:
+        """Tell those who draw conclusions from reports."""
+        if self.pulse is not None:
+            self.pulse.passed(report)
+        if self.listening is not None:
+            self.listening.passed(report)
 
     def refresh(self) -> None:
         """Write the status, and tell systemd."""

@@ -87,6 +87,14 @@ def answered(process: Forked, seconds: float) -> Any:
         text = _read(process.output, seconds)
     finally:
         process.close()
+    return answer_in(text)
+
+
+def answer_in(text: bytes) -> Any:
+    """What stands in all that a process has written that does `deliver`.
+
+    Errors: PostkeelError when it has raised, or has not come to its end.
+    """
     try:
         answer, problem = json.loads(text)
     except ValueError:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from postkeel.contract import Absent, Facts, Need, Records, Report
+from postkeel.contract import Absent, Facts, Need, Outcome, Records, Report
 from postkeel.core.errors import PostkeelError
 from postkeel.core.frozen import frozen
 from postkeel.core.news import alarms, differs, over
@@ -72,6 +72,11 @@ class Listening:
     def learn(self, directory: str, facts: Facts) -> None:
         """Take what is known of the instance now; the first time, begin."""
         self._monitoring.learn(directory, facts)
+
+    def passed(self, report: Report) -> None:
+        """A report is handed on; after a correction the monitors look at what it came to."""
+        if report.diff or any(one.outcome is Outcome.FIXED for one in report.judged):
+            self._monitoring.corrected(report.instance)
 
     def heard(self, plugin: str, report: Report) -> None:
         """Hand on what a monitor finds, if it is another thing than before."""

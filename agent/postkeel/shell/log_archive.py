@@ -82,25 +82,37 @@ def read_log(
     missing, may not be read, is damaged or was cut off.
     Security: nothing is kept, so a small file that unpacks to a large one costs time only.
     """
-    told = on_progress or (lambda _: None)
     number = 0 if path == STANDARD_INPUT else _opened(path)
     try:
-        first = next(_stored(path, number, _PACKED_CHUNK, told), b"")
-        if first.startswith(_ZSTANDARD):
-            raise PostkeelError(
-                f"{one_line(path)}: compressed with zstd, which is not unpacked here: "
-                f"zstdcat FILE | postkeel {command} -"
-            )
-        new = next((new for magic, new in _UNPACKERS.items() if first.startswith(magic)), None)
-        if new is not None:
-            packed = _stored(path, number, _PACKED_CHUNK, told)
-            yield from _unpacked(path, first, packed, new)
-        elif first:
-            yield first
-            yield from _stored(path, number, CHUNK, told)
+        yield from read_open(path, number, on_progress, command)
     finally:
         if number:
             os.close(number)
+
+
+def read_open(
+    path: str, number: int, on_progress: Callable[[int], object] | None, command: str
+) -> Iterator[bytes]:
+    """As `read_log`, of an open file; path is what its errors call it."""
+    told = on_progress or (lambda _: None)
+    first = next(_stored(path, number, _PACKED_CHUNK, told), b"")
+    if first.startswith(_ZSTANDARD):
+        raise PostkeelError(
+            f"{one_line(path)}: compressed with zstd, which is not unpacked here: "
+            f"zstdcat FILE | postkeel {command} -"
+        )
+    new = next((new for magic, new in _UNPACKERS.items() if first.startswith(magic)), None)
+    if new is not None:
+        packed = _stored(path, number, _PACKED_CHUNK, told)
+        yield from _unpacked(path, first, packed, new)
+    elif first:
+        yield first
+        yield from _stored(path, number, CHUNK, told)
+
+
+def begins_packed(first: bytes) -> bool:
+    """Whether a file that begins so is compressed, in a way that is unpacked here or not."""
+    return first.startswith((*_UNPACKERS, _ZSTANDARD))
 
 
 def _opened(path: str) -> int:

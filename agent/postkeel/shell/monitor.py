@@ -1,6 +1,7 @@
 """One plugin of side "monitor" that watches one instance.
 
     log source ─► batch ─► observe (pure) ─► records and position (one transaction) ─► report
+    probe, samples of mail ─►
 
 Whatever fails on that way, the next attempt begins with the state and position that
 were kept last: nothing is counted twice, and nothing is left out.
@@ -24,6 +25,7 @@ from postkeel.contract import (
     LogBatch,
     LogLines,
     Observation,
+    ProbeResult,
     Records,
     Report,
     Table,
@@ -33,14 +35,15 @@ from postkeel.core.configuration import Configuration
 from postkeel.core.decide import Policy, decide, dry, worst
 from postkeel.core.errors import PostkeelError
 from postkeel.core.model import Mode
+from postkeel.core.news import SEEN_IN_MAIL, SEEN_IN_THE_LOG
 from postkeel.registry import Loaded, Registry
 from postkeel.shell.log_source import LogSource
 from postkeel.shell.loop import Loop
 from postkeel.shell.monitor_facts import MonitorFacts
+from postkeel.shell.monitor_mail import MonitorMail
 from postkeel.shell.records import FaultyRecordsError, RecordStore
 
 RETRY_SECONDS = 60.0
-CAUSE = "seen in the mail log"
 
 
 class Watch(Protocol):
@@ -87,8 +90,16 @@ class Monitor:
         self._source: LogSource | None = None
         self._going = False
         self._complaints: dict[str, tuple[str, ...]] = {}
-        self.said = ""
-        """What it follows, or why it does not, in one sentence."""
+        self._log_said = ""
+        self._mail = MonitorMail(
+            loop,
+            self._name,
+            configuration.monitor_state_directory,
+            self._facts.secret,
+            self._mail_happened,
+            self._mail_complaint,
+        )
+        self._mail_said = ""
 
     def begin(self, facts: Facts) -> None:
         """Take up what was kept, say what stands, and follow the log."""
@@ -102,12 +113,24 @@ class Monitor:
             problems: list[str] = []
             self._ask(problems)
             self._complain("interests", *problems)
-            self._guard(self._follow)
+            if self._guard(self._follow):
+                self._attend()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What it follows and does, or why it does not, one sentence each."""
+        return tuple(one for one in (self._log_said, self._mail_said) if one)
+
+    def corrected(self) -> None:
+        """The configuration was corrected."""
+        if self._going:
+            self._mail.corrected()
 
     def close(self) -> None:
         """Nothing is called back, and nothing is written, from now on."""
         self._going = False
         self._leave()
+        self._mail.close()
         self._loop.cancel(self._retry)
         for timer in self._asked.timers:
             self._loop.cancel(self._timer(timer.name))
@@ -139,6 +162,7 @@ class Monitor:
         except PostkeelError as error:
             self._going = False
             self._leave()
+            self._mail.close()
             self._complain("keeping", str(error))
             self._say(f"{self._plugin.name}: {error}")
             self._loop.after(self._retry, RETRY_SECONDS, self._start)
@@ -164,6 +188,23 @@ class Monitor:
                 due = functools.partial(self._due, timer.name)
                 name = self._timer(timer.name)
                 self._loop.repeat(name, due, every=timer.every, splay=timer.splay)
+
+    def _attend(self) -> None:
+        """Do what is asked for of mail."""
+        self._mail.want(self._asked)
+        said = f"{self._plugin.name} {self._mail.said}" if self._mail.said else ""
+        if said != self._mail_said:
+            self._mail_said = said
+            self._watch.refresh()
+
+    def _mail_happened(
+        self, kind: EventKind, why: str, probe: ProbeResult | None, headers: tuple[bytes, ...]
+    ) -> None:
+        detail = (why,) if why else ()
+        self._guard(functools.partial(self._happened, kind, *detail, probe=probe, headers=headers))
+
+    def _mail_complaint(self, text: str) -> None:
+        self._complain("mail", *([text] if text else ()))
 
     def _due(self, timer: str) -> None:
         if self._going:
@@ -221,24 +262,35 @@ class Monitor:
         *detail: str,
         source: LogSource | None = None,
         batch: LogBatch | None = None,
+        probe: ProbeResult | None = None,
+        headers: tuple[bytes, ...] = (),
     ) -> None:
-        """Have the plugin observe, and then follow the log that it asks for.
+        """Have the plugin observe, and then follow the log and the mail that it asks for.
 
         Errors: PostkeelError when what is to be kept cannot be; then nothing of it is.
         """
         problems: list[str] = []
         self._ask(problems)
-        self._facts.ask(self._asked.needs, problems, anew=batch is None)
+        self._facts.ask(self._asked.needs, problems, anew=not (batch or headers))
         if self._plugin.quarantined:
             self.close()
             self._say(f"{self._plugin.name} is quarantined: nothing is followed")
             return
         # RFC 3164 stamps are in local time: the event carries the zone.
         now = datetime.now(UTC).astimezone()
-        event = Event(kind=kind, instance=self._directory, time=now, detail=detail, batch=batch)
+        event = Event(
+            kind=kind,
+            instance=self._directory,
+            time=now,
+            detail=detail,
+            batch=batch,
+            probe=probe,
+            headers=headers,
+        )
         self._observe(event, source, problems)
         self._complain(kind.value, *problems)
         self._follow()
+        self._attend()
 
     def _observe(self, event: Event, source: LogSource | None, problems: list[str]) -> None:
         began = self._loop.clock()
@@ -291,21 +343,26 @@ class Monitor:
         judged = dry(decide(findings, policy))
         report = Report(
             instance=self._directory,
-            event=replace(event, time=time, batch=None),
+            event=replace(event, time=time, batch=None, probe=None, headers=()),
             outcome=worst(judged),
             judged=judged,
             plan=Plan(),
             seconds=self._loop.clock() - began,
-            cause=CAUSE,
+            cause=self._cause,
         )
         self._watch.heard(self._plugin.name, report)
         for one in observed:
             if isinstance(one, CheckNow):
                 self._watch.check_now(self._directory, one.reason)
 
+    @property
+    def _cause(self) -> str:
+        of_mail = self._asked.probe or self._asked.mailboxes
+        return SEEN_IN_MAIL if of_mail and not self._asked.log else SEEN_IN_THE_LOG
+
     def _say(self, text: str) -> None:
-        if text != self.said:
-            self.said = text
+        if text != self._log_said:
+            self._log_said = text
             self._watch.refresh()
 
     def _complain(self, about: str, *texts: str) -> None:

@@ -65,7 +65,7 @@ class MonitorFacts:
                 found[need] = self._rows(need)
             elif need.kind == "secret":
                 known = self._asked.get(need)
-                found[need] = known if isinstance(known, bytes) else self._secret()
+                found[need] = known if isinstance(known, bytes) else self._kept_secret()
             elif need in self._asked and not anew:
                 found[need] = self._asked[need]
             elif need not in self._brought and need.kind != "state":
@@ -85,10 +85,13 @@ class MonitorFacts:
         except PostkeelError as error:
             return Absent(reason=str(error))
 
-    def _secret(self) -> object:
-        directory = os.path.dirname(self._store.path)
+    def secret(self) -> bytes:
+        """32 octets that only this host knows. Errors: PostkeelError."""
+        return host_secret(os.path.join(os.path.dirname(self._store.path), "secret"))
+
+    def _kept_secret(self) -> object:
         try:
-            return host_secret(os.path.join(directory, "secret"))
+            return self.secret()
         except PostkeelError as error:
             return Absent(reason=str(error))
 

@@ -1,4 +1,4 @@
-"""The side "monitor": plugins that follow the mail log, and keep records of it.
+"""The side "monitor": plugins that follow the mail log, or look at mail, and keep records of it.
 
 What they find is reported and never corrected here; at most the other side is asked
 to check. Facts about the instance come from the other side's last round.
@@ -50,7 +50,12 @@ class Monitoring:
 
     def followed(self, directory: str) -> tuple[str, ...]:
         """What is followed for the instance, or why it is not, one sentence each."""
-        return tuple(one.said for one in self._monitors.get(directory, ()) if one.said)
+        return tuple(text for one in self._monitors.get(directory, ()) for text in one.said)
+
+    def corrected(self, directory: str) -> None:
+        """The instance's configuration was corrected."""
+        for monitor in self._monitors.get(directory, ()):
+            monitor.corrected()
 
     def close(self) -> None:
         for monitor in [one for monitors in self._monitors.values() for one in monitors]:

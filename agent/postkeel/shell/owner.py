@@ -37,14 +37,26 @@ def as_owner(directory: str) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def become_owner(directory: str) -> None:
-    """As `as_owner`, for good: in a process forked for it, whose threads may outlive the work."""
+def become_owner(directory: str, *groups: str) -> None:
+    """As `as_owner`, for good: in a process forked for it, whose threads may outlive the work.
+
+    groups: in which it is besides the owner's, where they are known here.
+    """
     try:
         found = os.lstat(directory)
     except OSError:
         return  # nothing of anybody's is there to be read
     if os.geteuid() != 0 or found.st_uid == 0:
         return
-    os.setgroups([])
+    os.setgroups([number for one in groups for number in _numbers(one)])
     os.setresgid(found.st_gid, found.st_gid, found.st_gid)
     os.setresuid(found.st_uid, found.st_uid, found.st_uid)
+
+
+def _numbers(group: str) -> list[int]:
+    import grp
+
+    try:
+        return [grp.getgrnam(group).gr_gid]
+    except KeyError:
+        return []

@@ -13,12 +13,12 @@ from typing import Final
 from postkeel import __version__
 from postkeel.contract import Event, EventKind, Outcome, Plan, Records, Report
 from postkeel.core.errors import PostkeelError
+from postkeel.core.news import SEEN
 from postkeel.shell.correcting import Correcting
 from postkeel.shell.digests import Digests
 from postkeel.shell.listening import Listened
 from postkeel.shell.metric_counts import OWN_KINDS
 from postkeel.shell.metrics_file import MetricsFile
-from postkeel.shell.monitor import CAUSE
 from postkeel.shell.office import Office
 
 FIRST_BEAT_SECONDS: Final = 10.0
@@ -87,7 +87,7 @@ class Pulse:
         """Count a report that is handed to the reporters."""
         if report.event.kind not in OWN_KINDS:
             self._metrics.counts.passed(report)
-            self._digests.passed(report, of_log=report.cause == CAUSE)
+            self._digests.passed(report, of_log=report.cause in SEEN)
         self.touch()
 
     def kept(self, directory: str, records: Records) -> None:
