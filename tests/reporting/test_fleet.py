@@ -239,6 +239,17 @@ def test_alarms_of_the_log_are_no_drift(mx):
     assert (one.alarms, one.alarm_rules) == (1, ("a", "b"))
 
 
+def test_what_is_seen_in_mail_does_not_end_what_is_seen_in_the_log(mx):
+    in_mail = {"cause": "seen in a message"}
+    both = [mx.alarm("a"), mx.drift("audited", "b", **in_mail)]
+    one = only(summary_of(*both))
+    assert (one.alarms, one.alarm_rules) == (2, ("a", "b"))
+    one = only(summary_of(*both, mx.line("probe-made", outcome="clean", **in_mail)))
+    assert (one.alarms, one.alarm_rules) == (1, ("a",))
+    one = only(summary_of(*both, mx.beat(alarms="0"), mx.drift("audited", "c", **in_mail)))
+    assert (one.alarms, one.alarm_rules) == (1, ("c",))
+
+
 def test_reports_of_an_unknown_kind_say_what_their_outcome_says(mx):
     assert only(summary_of(mx.line("new-event", outcome="clean"))).state is State.COMPLIANT
     assert only(summary_of(mx.line("new-event"))).state is State.UNKNOWN

@@ -109,6 +109,8 @@ def test_events_are_named_as_one_word():
         "paths-changed",
         "timer-due",
         "mail-log-lines",
+        "probe-made",
+        "messages-arrived",
         "packages-changed",
         "requested",
         "heartbeat",

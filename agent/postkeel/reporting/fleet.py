@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NoReturn
 
+from postkeel.core.news import SEEN, SEEN_IN_THE_LOG
 from postkeel.core.text import one_line
 from postkeel.reporting.fleet_course import ALARM, CORRECTED, LEFT_OPEN, Course
 from postkeel.reporting.fleet_hosts import Host, Room, Spool
@@ -38,8 +39,8 @@ _LATEST: Final = 200 * 366 * 86_400
 _LONGEST_HOST: Final = 255
 _LONGEST_SPOOL: Final = 64
 _LONGEST_RULES: Final = 800
+_LISTENING: Final = frozenset(("mail-log-lines", "probe-made", "messages-arrived"))
 _MOST_DIGITS: Final = 18
-_SEEN_IN_THE_LOG: Final = "seen in the mail log"
 _SILENT: Final = frozenset(("digest", "dropped"))
 """Events that say nothing of how an instance stands now."""
 
@@ -192,8 +193,10 @@ class Fleet:
         (times, news), outcome = meaning, text_of(told("outcome"))
         if not outcome:
             return
-        if event == "mail-log-lines" or told("cause") == _SEEN_IN_THE_LOG:
-            instance.log(told, outcome, is_news=news)
+        where = text_of(told("cause"))
+        if event in _LISTENING or where in SEEN:
+            where = where if where in SEEN else SEEN_IN_THE_LOG
+            instance.seen(told, outcome, where, is_news=news)
             if outcome in OPEN:
                 self._course.add(ALARM, *moments, times)
             return

@@ -57,9 +57,9 @@ class Instance:
     """What one instance last said, and how often it said what."""
 
     __slots__ = (
-        *("_beat", "_host", "_name", "_number", "_spool", "_when", "alarm_rules", "alarms"),
-        *("corrections", "heard", "open_errors", "open_findings", "outcome", "reports"),
-        *("rounds", "rules"),
+        *("_alarms", "_beat", "_host", "_name", "_number", "_spool", "_when", "alarm_rules"),
+        *("alarms", "corrections", "heard", "open_errors", "open_findings", "outcome"),
+        *("reports", "rounds", "rules"),
     )
 
     def __init__(self, host: str, name: str) -> None:
@@ -77,6 +77,7 @@ class Instance:
         self.open_findings = self.open_errors = self.alarms = 0
         self.rules: tuple[str, ...] = ()
         self.alarm_rules: tuple[str, ...] = ()
+        self._alarms: dict[str, tuple[int, tuple[str, ...]]] = {}
 
     def is_news(self, when: float, spool: object, number: int, *, folded: bool) -> bool:
         """Whether this report is later than what is known; if so it is taken for what is.
@@ -111,7 +112,9 @@ class Instance:
         alarms = number_of(told("alarms"))
         if alarms is not None:
             self.alarms = alarms
-            self.alarm_rules = self.alarm_rules if alarms else ()
+            if not alarms:
+                self.alarm_rules = ()
+                self._alarms.clear()
 
     def round(self, told: Told, outcome: str, times: int, *, is_news: bool) -> None:
         """A round of the side that corrects."""
@@ -128,11 +131,17 @@ class Instance:
             self.outcome, self.rules = outcome, judged.rules
             self.open_findings, self.open_errors = judged.open, judged.errors
 
-    def log(self, told: Told, outcome: str, *, is_news: bool) -> None:
-        """A round of the side that reads the mail log: its findings are alarms."""
+    def seen(self, told: Told, outcome: str, where: str, *, is_news: bool) -> None:
+        """A round of the side that listens: its findings are the alarms that stand there.
+
+        where: of `core.news.SEEN`.
+        """
         if is_news:
             judged = _Judged(told, outcome)
-            self.alarms, self.alarm_rules = judged.open, judged.rules
+            self._alarms[where] = judged.open, judged.rules
+            self.alarms = sum(number for number, _ in self._alarms.values())
+            rules = (rule for _, rules in self._alarms.values() for rule in rules)
+            self.alarm_rules = tuple(dict.fromkeys(rules))
 
     def summary(self, at: float, silent_after: float | None) -> InstanceSummary:
         beat = zip(_BEAT, self._beat, strict=True)
