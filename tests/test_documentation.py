@@ -183,6 +183,7 @@ def test_the_design_names_every_hook():
 
 def test_the_design_names_what_a_monitor_may_ask_for_and_give():
     words_ = ["Finding", "LogLines", "Table", "Records", "CheckNow", "LookAgain", "Observation"]
+    words_ += ["Probe", "Mailboxes"]
     assert [one for one in words_ if one not in contract.__all__] == []
     assert undocumented(DESIGN, words_) == []
     kinds = set(re.findall(r'"([a-z]+)" \(', contract.Need.__doc__))

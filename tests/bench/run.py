@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "bed"))
 from central import central_figures
 from figure import Figure
 from fleet import fleet_figures
+from headers import header_figures
 from logs import log_figures
+from probing import probing_figures
 from renewals import certificate_figures
 from resting import SETTLED_SECONDS, consumed, memory
 
@@ -195,7 +197,9 @@ def measure(form: str) -> Iterator[Figure]:
     rounds = ROUNDS[form]
     yield from start_up(rounds)
     yield from fleet_figures(form)
+    yield from header_figures(form)
     yield from certificate_figures(form)
+    yield from probing_figures(form)
     with private_postfix() as postfix:
         with guarded(postfix, start=False) as one:
             one.run("enforce")

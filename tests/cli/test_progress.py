@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from postkeel.cli.progress import Progress
+from postkeel.cli.progress import MessageProgress, Progress
 
 LINE = b"Nov 22 13:09:22 mx postfix/smtpd[124]: connect from a.example[192.0.2.1]\n"
 
@@ -55,6 +55,35 @@ def test_a_pipe_has_no_total():
 def test_it_is_drawn_ten_times_a_second_at_most():
     text = shown(total=8, seconds=[2.0 + one / 100 for one in range(30)])
     assert text.count("lines") == 3
+
+
+def messages_shown(works, *, terminal=True, seconds=(0.0, *range(3, 30))):
+    """What a reading of mailboxes with so much in them shows, a message each time."""
+    stream = Terminal() if terminal else io.StringIO()
+    moments = iter(seconds)
+    with MessageProgress(len(works), stream, lambda: next(moments)) as progress:
+        for work in works:
+            for _ in progress.through(range(2), lambda work=work: work):
+                progress.read(5)
+    return [one.strip() for one in stream.getvalue().split("\r") if one.strip() != "\033[K"][1:]
+
+
+def test_messages_of_several_mailboxes():
+    assert [one.removesuffix("\033[K") for one in messages_shown([10, 0, 20])] == [
+        "[###                 ]  17%  1 messages, 0 a second",
+        "[#######             ]  33%  2 messages, 0 a second",
+        "3 messages, 1 a second",
+        "4 messages, 1 a second",
+        "[###############     ]  75%  5 messages, 1 a second",
+        "[#################   ]  83%  6 messages, 1 a second",
+    ]
+
+
+def test_nobody_is_asked_how_many_messages_where_nothing_is_shown():
+    stream = io.StringIO()
+    with MessageProgress(1, stream) as progress:
+        assert list(progress.through("ab", lambda: 1 // 0)) == ["a", "b"]
+    assert stream.getvalue() == ""
 
 
 def test_a_slow_pipe_into_the_command():

@@ -21,7 +21,7 @@ from postkeel.core.duration import parse_duration
 from postkeel.core.profile import resolve_profile
 from postkeel.postfix.comparisons import COMPARISONS
 from postkeel.shell.documents import DEBIAN_DIRECTORY, ProfileDocuments, profile_files
-from postkeel_plugins import certificate_watcher, config_enforcer, tls_log_monitor
+from postkeel_plugins import certificate_watcher, config_enforcer, header_checker, tls_log_monitor
 from postkeel_plugins.reporters import syslog
 
 ROOT = Path(__file__).parent.parent.parent
@@ -270,7 +270,8 @@ def test_explain_knows_every_rule_and_parameter(shell):
         rule for name in PROFILES for rule in resolve_profile(name, documents, COMPARISONS).rules
     ]
     cards = [
-        one.keel_card() for one in (certificate_watcher, config_enforcer, syslog, tls_log_monitor)
+        one.keel_card()
+        for one in (certificate_watcher, config_enforcer, header_checker, syslog, tls_log_monitor)
     ]
     known = {one.id for one in rules} | {one.id for card in cards for one in card.rules}
     known |= {name for one in rules for name in one.parameters if "*" not in name}

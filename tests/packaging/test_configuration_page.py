@@ -25,7 +25,13 @@ from postkeel.postfix.comparisons import COMPARISONS
 from postkeel.postfix.instance import Role
 from postkeel.reporting.severities import FACILITIES
 from postkeel.shell.documents import ProfileDocuments, profile_files
-from postkeel_plugins import central, certificate_watcher, config_enforcer, tls_log_monitor
+from postkeel_plugins import (
+    central,
+    certificate_watcher,
+    config_enforcer,
+    header_checker,
+    tls_log_monitor,
+)
 from postkeel_plugins.reporters import syslog
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,7 +41,14 @@ CARDS = {
     one.name: one
     for one in (
         p.keel_card()
-        for p in (central.reporter, certificate_watcher, config_enforcer, syslog, tls_log_monitor)
+        for p in (
+            central.reporter,
+            certificate_watcher,
+            config_enforcer,
+            header_checker,
+            syslog,
+            tls_log_monitor,
+        )
     )
 }
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -127,6 +127,29 @@ _VERBOSE = Argument(
     help="all that is known of each certificate, and all of its names",
     settings=(("action", "store_true"),),
 )
+_MAIL = Argument(
+    names=("files",),
+    help="a message, an mbox, a Maildir, plain or compressed; - is standard input; without any"
+    " what the agent has seen in samples and by probes",
+    settings=(("nargs", "*"), ("metavar", "FILE")),
+)
+_OWN = Argument(
+    names=("--own",),
+    help="a host of yours, by name, .domain, address or network, beside this host and own_hosts of"
+    " [plugins.header_checker]: its Received lines are believed; may be given again",
+    settings=(("action", "append"), ("metavar", "NAME|NETWORK")),
+)
+_PROBE = Argument(
+    names=("--probe",),
+    help="send this host a message through each service that offers TLS, now, and show what the"
+    " handshake, the Received line and the mail log say of it",
+    settings=(("action", "store_true"),),
+)
+_EACH = Argument(
+    names=("-v", "--verbose"),
+    help="each message of many, and all that is known of each hop",
+    settings=(("action", "store_true"),),
+)
 
 COMMANDS = (
     Command(
@@ -276,6 +299,28 @@ running agent has counted.
 Exit status 0; with --if 2 when somebody would be refused or pushed to clear text.""",
         arguments=(_LOGS, _IF, _DAYS, _OLDER),
         formats=("text", "json", "html"),
+    ),
+    Command(
+        name="headers",
+        help="what a message travelled over, hop by hop, as its Received lines tell it",
+        more="""\
+Who handed it to whom, by which protocol, TLS version, cipher and key exchange, and how long
+it lay there; of Postfix, Exim, Sendmail, Exchange, Gmail and others. Of many messages how
+many came encrypted, and which did not. Only the headers are read.
+
+  postkeel headers message.eml
+  postkeel headers --own mx.example.org --own 192.0.2.0/24 - < message.eml
+  postkeel headers ~/Maildir /var/mail/me archive.mbox.gz
+  postkeel headers --probe
+
+Anybody can write Received lines into a message that he sends. Those of your own hosts, which
+stand on top, can be believed; below the first that took it from a stranger all is hearsay,
+and shown as such. Your hosts are those of this host's Postfix, of own_hosts and of --own.
+
+Works without the agent, without Postfix and without root, as far as the files can be read.
+Exit status 0, or 2 when a hop that is to be believed was in clear or weakly encrypted; 1 when
+a file could not be read. Without FILE 2 when the last probe found something.""",
+        arguments=(_MAIL, _OWN, _PROBE, _EACH),
     ),
     Command(
         name="fleet",

@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Self, TextIO
+from typing import Self, TextIO, TypeVar
+
+T = TypeVar("T")
 
 _PATIENCE = 2.0
 _PAUSE = 0.1
@@ -60,22 +62,26 @@ class Progress:
             self._octets += len(chunk) * times
             self._lines += chunk.count(b"\n") * max(times, 1)
             yield chunk
-            now = self._clock()
-            if now >= self._next:
-                self._next = now + _PAUSE
-                self._show(now - self._began)
+            self._show_if_due()
+
+    def _show_if_due(self) -> None:
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + _PAUSE
+            self._show(now - self._began)
 
     def _show(self, seconds: float) -> None:
-        text = f"{self._lines:,} lines, {self._lines / seconds:,.0f} a second"
-        if self._total:
-            share = min(self._octets / self._total, 1.0)
-            drawn = "#" * round(share * _BAR)
-            sizes = f"{_megabytes(self._octets)} of {_megabytes(self._total)} MB"
-            text = f"[{drawn:<{_BAR}}] {share:4.0%}  {sizes}, {text}"
         columns = self._columns()
-        self._stream.write(f"\r{text[: columns - 1]}\033[K")
+        self._stream.write(f"\r{self._text(seconds)[: columns - 1]}\033[K")
         self._stream.flush()
         self._shown = True
+
+    def _text(self, seconds: float) -> str:
+        text = f"{self._lines:,} lines, {self._lines / seconds:,.0f} a second"
+        if self._total:
+            sizes = f"{_megabytes(self._octets)} of {_megabytes(self._total)} MB"
+            text = f"{_drawn(self._octets / self._total)}  {sizes}, {text}"
+        return text
 
     def _columns(self) -> int:
         try:
@@ -89,6 +95,41 @@ class Progress:
             self._stream.write("\r\033[K")
             self._stream.flush()
             self._shown = False
+
+
+class MessageProgress(Progress):
+    """The same of messages in several mailboxes, each of which is an equal part of the whole.
+
+    `read` takes what the present one is measured in.
+    """
+
+    def __init__(
+        self,
+        mailboxes: int,
+        stream: TextIO = sys.stderr,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(0, stream, clock)
+        self._mailboxes = mailboxes
+        self._done = 0
+
+    def through(self, messages: Iterable[T], work: Callable[[], int]) -> Iterator[T]:
+        """The messages of the next mailbox. work: how much there is, 0 when nobody knows."""
+        self._octets = 0
+        self._total = work() if self._on else 0
+        for one in messages:
+            self._lines += 1
+            yield one
+            if self._on:
+                self._show_if_due()
+        self._done += 1
+
+    def _text(self, seconds: float) -> str:
+        text = f"{self._lines:,} messages, {self._lines / seconds:,.0f} a second"
+        if not self._total:
+            return text
+        part = min(self._octets / self._total, 1.0)
+        return f"{_drawn((self._done + part) / self._mailboxes)}  {text}"
 
 
 class Waiting:
@@ -121,6 +162,13 @@ class Waiting:
         self._stream.write(f"\r{self._what} ...\033[K")
         self._stream.flush()
         self._shown = True
+
+
+def _drawn(share: float) -> str:
+    """ "[#####               ]  25%"."""
+    share = min(share, 1.0)
+    bar = "#" * round(share * _BAR)
+    return f"[{bar:<{_BAR}}] {share:4.0%}"
 
 
 def _megabytes(octets: int) -> str:
