@@ -117,7 +117,7 @@ def package(build_package, source):
 def apart():
     """A function that runs a command where this machine's state is out of reach.
 
-    In a mount namespace of its own, with nothing in /run, /var/lib and /var/backups.
+    In a mount namespace of its own, with nothing in /run, /var/lib, /var/mail and /var/backups.
     """
     if os.geteuid() != 0:
         pytest.skip("mounts of its own need root")
@@ -126,7 +126,8 @@ def apart():
         pytest.skip("namespaces are not allowed here")
 
     def run(command, *words):
-        mounts = "for one in /run /var/lib /var/backups; do mount -t tmpfs tmpfs $one; done\n"
+        places = "/run /var/lib /var/mail /var/backups"
+        mounts = f"for one in {places}; do mount -t tmpfs tmpfs $one; done\n"
         done = subprocess.run(
             ["unshare", "--mount", "sh", "-euc", mounts + command, "sh", *map(str, words)],
             check=False,

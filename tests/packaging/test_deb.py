@@ -174,8 +174,9 @@ def test_user_and_directories_are_made_as_the_two_sides_need_them(package, apart
     for line in (tmp_path / "etc/passwd").read_text().splitlines():
         if line.startswith("_postkeel:"):
             user, group = (int(one) for one in line.split(":")[2:4])
+            home = line.split(":")[5]
     made = {}
-    for one in ("var/lib/postkeel", "run/postkeel"):
+    for one in ("var/lib/postkeel", "var/lib/postkeel/home", "run/postkeel"):
         for directory in (tmp_path / one, *(tmp_path / one).iterdir()):
             state = directory.stat()
             mode = f"{stat.S_IMODE(state.st_mode):04o}"
@@ -184,7 +185,10 @@ def test_user_and_directories_are_made_as_the_two_sides_need_them(package, apart
         "var/lib/postkeel": ("0710", 0, group),
         "var/lib/postkeel/monitor": ("0700", user, group),
         "var/lib/postkeel/outbox": ("2750", 0, group),  # what root puts there the group may read
+        "var/lib/postkeel/home": ("0750", 0, group),  # or a .forward there would be its way out
+        "var/lib/postkeel/home/Maildir": ("0700", user, group),  # which leads to the monitor's
         "run/postkeel": ("0755", 0, 0),
         "run/postkeel/monitor": ("0755", user, group),
         "run/postkeel/ask": ("0710", 0, group),
     }
+    assert home == "/var/lib/postkeel/home"

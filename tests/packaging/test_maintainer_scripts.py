@@ -125,3 +125,26 @@ def test_a_purge_of_what_never_changed_anything_says_nothing(apart, script):
         script("postrm"),
     )
     assert done.stdout == "/var/backups:\n\n/var/lib:\n"
+
+
+@pytest.mark.parametrize(
+    ("prepared", "said", "left"),
+    [
+        ("true", "", ""),
+        (": >/var/mail/_postkeel", "", ""),
+        (
+            "echo From >/var/mail/_postkeel",
+            "postkeel: mail to the user _postkeel is left in /var/mail/_postkeel.\n",
+            "/var/mail/_postkeel\n",
+        ),
+        ("ln -s /var/lib/of-another /var/mail/_postkeel; : >/var/lib/of-another", "", ""),
+    ],
+    ids=["no mailbox", "empty", "mail of somebody's", "a link"],
+)
+def test_a_purge_takes_an_empty_mailbox_and_no_mail(apart, script, prepared, said, left):
+    done = apart(
+        f'{prepared}\n: >/var/mail/alice; sh "$1" purge\n'
+        "find /var/mail -name _postkeel; ls /var/mail/alice",
+        script("postrm"),
+    )
+    assert done.stdout == f"{said}{left}/var/mail/alice\n"

@@ -238,6 +238,17 @@ def watch_file(path):
         raise OSError("no watch")
 
 
+def use_mailbox(path):
+    """As the reader of its probes does: lock, look for what is new, take a message out."""
+    with open(path, "r+b") as box:
+        fcntl.lockf(box, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        length = os.fstat(box.fileno()).st_size
+        os.pwrite(box.fileno(), b"x", length)
+        os.ftruncate(box.fileno(), length)
+        os.fsync(box.fileno())
+        fcntl.lockf(box, fcntl.LOCK_UN)
+
+
 def use_cryptography():
     from cryptography import x509  # noqa: F401
 
@@ -317,8 +328,11 @@ WRITE = (
     *("/usr/bin", "/usr/lib/python3/dist-packages/postkeel", "/usr/share/postkeel", "/var/lib"),
     *("/var/lib/dpkg", "/var/lib/postfix", "/var/lib/postkeel", "/var/lib/postkeel/monitor"),
     *(
+        "/var/lib/postkeel/home",
+        "/var/lib/postkeel/home/Maildir",
         "/var/lib/postkeel/outbox",
         "/var/log",
+        "/var/mail",
         "/var/spool/postfix",
         "/var/spool/postfix/maildrop",
         "/var/spool/postfix/pid",
@@ -329,11 +343,13 @@ READ = (
     *("/dev/kmsg", "/etc/postfix/main.cf", "/etc/shadow", "/etc/ssl/private/key.pem"),
     *("/home/alice/.profile", "/proc/1/environ", "/proc/kallsyms", "/proc/locks"),
     *("/var/lib/postkeel/of-root", "/var/lib/postkeel/outbox/of-root", "/var/log/mail.log"),
+    "/var/mail/alice",
 )
 APPEND = (
     "/etc/postfix/main.cf",
     "/etc/postkeel/postkeel.toml",
     "/proc/sys/kernel/core_pattern",
+    "/var/mail/alice",
 )
 SOCKETS = (
     "/run/dbus/system_bus_socket",
@@ -405,6 +421,9 @@ PROBES = (
     ("records of root's", keep_records, "/var/lib/postkeel"),
     ("records of the monitor's", keep_records, "/var/lib/postkeel/monitor"),
     ("watch the mail log", watch_file, "/var/log/mail.log"),
+    ("watch the spool of mailboxes", watch_file, "/var/mail"),
+    ("the mailbox of the monitor's", use_mailbox, "/var/mail/_postkeel"),
+    ("the mailbox of alice", use_mailbox, "/var/mail/alice"),
     ("cryptography", use_cryptography),
     ("postconf -n", run, "postconf", "-n"),
     ("postconf -d", run, "postconf", "-d", "mynetworks"),

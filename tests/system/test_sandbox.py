@@ -26,6 +26,7 @@ ROOT = frozenset(
         # its work
         *("write /etc/postfix", "write /run/postkeel", "write /run/postkeel/ask"),
         *("write /var/lib/postkeel", "write /var/lib/postkeel/outbox"),
+        "write /var/lib/postkeel/home",
         *("append /etc/postfix/main.cf", "edit main.cf", "read /var/lib/postkeel/of-root"),
         *("read /var/lib/postkeel/outbox/of-root", "records of root's", "take the channel over"),
         *("lock the instance", "read /proc/locks", "see systemd", "see root's process"),
@@ -36,7 +37,7 @@ ROOT = frozenset(
         # what comes with uid 0: to read root's files, and to end root's processes
         *("read /etc/postfix/main.cf", "read /etc/shadow", "read /etc/ssl/private/key.pem"),
         *("read /var/log/mail.log", "read the journal", "watch the mail log"),
-        *("kill systemd", "kill root's process"),
+        *("kill systemd", "kill root's process", "watch the spool of mailboxes"),
         # private to it
         *("write /tmp", "write /var/tmp"),
     }
@@ -47,6 +48,8 @@ MONITOR = frozenset(
     {
         # its work
         *("write /run/postkeel/monitor", "write /var/lib/postkeel/monitor"),
+        *("write /var/lib/postkeel/home/Maildir", "the mailbox of the monitor's"),
+        "watch the spool of mailboxes",
         *("records of the monitor's", "read /var/log/mail.log", "read the journal"),
         *(
             "read /var/lib/postkeel/outbox/of-root",
@@ -123,6 +126,8 @@ while True:
 (umask 077; echo secret >/etc/ssl/private/key.pem; echo secret >/var/lib/postkeel/of-root)
 (umask 027; echo report >/var/lib/postkeel/outbox/of-root)
 logger -p mail.info "a line that another process wrote"
+printf 'Subject: hello\\n\\nhello\\n' | sendmail -i alice _postkeel
+until [ -s /var/mail/alice ] && [ -s /var/mail/_postkeel ]; do sleep 0.1; done
 """
 DROP_IN = f"""\
 [Service]
