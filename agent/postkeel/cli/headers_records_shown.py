@@ -102,7 +102,7 @@ def _verdict(word: str) -> Verdict | None:
 
 def _hops(page: Page, hops: Counted) -> Iterator[str]:
     whole = hops.total()
-    names = ("believed", "how", "TLS", "server", "hops", "share")
+    names = ("believed", "how", "with", "server", "hops", "share")
     yield page.header(*zip(names, _HOP_WIDTHS, strict=True))
     for (believed, word, protocol, mta), number in hops.most_common(_MOST):
         verdict = _verdict(word)
