@@ -39,7 +39,6 @@ _LATEST: Final = 200 * 366 * 86_400
 _LONGEST_HOST: Final = 255
 _LONGEST_SPOOL: Final = 64
 _LONGEST_RULES: Final = 800
-_LISTENING: Final = frozenset(("mail-log-lines", "probe-made", "messages-arrived"))
 _MOST_DIGITS: Final = 18
 _SILENT: Final = frozenset(("digest", "dropped"))
 """Events that say nothing of how an instance stands now."""
@@ -194,7 +193,7 @@ class Fleet:
         if not outcome:
             return
         where = text_of(told("cause"))
-        if event in _LISTENING or where in SEEN:
+        if event == "mail-log-lines" or where in SEEN:
             where = where if where in SEEN else SEEN_IN_THE_LOG
             instance.seen(told, outcome, where, is_news=news)
             if outcome in OPEN:

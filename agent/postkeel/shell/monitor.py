@@ -357,8 +357,7 @@ class Monitor:
 
     @property
     def _cause(self) -> str:
-        of_mail = self._asked.probe or self._asked.mailboxes
-        return SEEN_IN_MAIL if of_mail and not self._asked.log else SEEN_IN_THE_LOG
+        return SEEN_IN_THE_LOG if self._asked.log else SEEN_IN_MAIL
 
     def _say(self, text: str) -> None:
         if text != self._log_said:

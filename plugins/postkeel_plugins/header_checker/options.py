@@ -57,8 +57,8 @@ MAILBOX: Final = Option(
 CREDENTIALS: Final = Option(
     name="credentials",
     default="",
-    help='a file that holds USER:PASSWORD for ports 587 and 465, readable by nobody else; "" for'
-    " no probes there",
+    help="a file that holds USER:PASSWORD for ports 587 and 465, and that not everybody may read;"
+    ' "" for no probes there',
     fault=_file_fault,
 )
 MAILBOXES: Final = Option(
